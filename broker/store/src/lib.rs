@@ -1,1 +1,19 @@
-//! Being built.
+//! Mainstem's storage engine: many topics, one log. Every message is appended to a single
+//! commit log; small per-queue files point back into it. The crate has no sockets and no async
+//! runtime and can be used alone: open a directory, append, read, flush, close.
+
+#![allow(dead_code, unused_imports)]
+
+pub mod disk;
+mod error;
+// mod log_reader; // joins as soon as the record codec has landed
+mod options;
+mod slice;
+mod sync;
+mod watermarks;
+
+pub use error::{AppendError, CloseError, OpenError, ReadError};
+
+pub use options::{FlushMode, LockKind, StoreOptions};
+pub use slice::RecordSlice;
+pub use watermarks::Watermarks;

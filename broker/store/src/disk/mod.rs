@@ -1,0 +1,142 @@
+//! The seam between the store and everything that survives it: files, directories, space and the
+//! lock on a directory. It promises that the rest of the crate reaches the file system only
+//! through [`Disk`] and [`DiskFile`], so that one engine runs on a real directory and on the
+//! simulated disk of the power-loss tests. It knows nothing of logs, queues or records.
+//!
+//! Paths are relative to the root of the store, separated by `/`, and never contain `..`.
+
+mod real;
+mod region;
+pub mod sim;
+
+use std::fmt;
+use std::io;
+
+use crate::sync::Arc;
+
+pub use real::RealDisk;
+pub use region::{HeapMemory, MappedSlice, Region};
+
+/// Bytes in a page of the page cache, the unit in which a power cut keeps or loses data.
+pub const PAGE_BYTES: usize = 4096;
+
+/// How an existing file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading only; the file must exist.
+    Read,
+    /// For reading and writing; the file must exist.
+    ReadWrite,
+    /// For reading and writing; an empty file is created when there is none.
+    Create,
+}
+
+/// What the file system under a store offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Size of the file system, in bytes.
+    pub total_bytes: u64,
+    /// Bytes that this process can still write.
+    pub available_bytes: u64,
+    /// Whether overwriting a block needs a new one (btrfs, zfs, some overlays): then a block that
+    /// was allocated is no promise that a write through a map will succeed.
+    pub copies_on_write: bool,
+}
+
+/// Why blocks could not be set aside for a file.
+#[derive(Debug, thiserror::Error)]
+pub enum AllocateError {
+    /// The file system cannot allocate ahead; the log must be written by `pwrite`.
+    #[error("the file system cannot allocate blocks ahead of writing")]
+    Unsupported,
+    /// No space (or quota) for the whole length. The file may have grown in part.
+    #[error("no space left for {bytes} bytes")]
+    NoSpace {
+        /// Length that was asked for.
+        bytes: u64,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A directory tree that can be told apart from its last durable state.
+pub trait Disk: Send + Sync + fmt::Debug + 'static {
+    /// Opens a file. A name created by [`OpenMode::Create`] is durable only after
+    /// [`sync_dir`](Disk::sync_dir).
+    fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
+    /// Creates an empty file, failing when the name is taken.
+    fn create_new(&self, path: &str) -> io::Result<Arc<dyn DiskFile>>;
+    /// Renames a file, replacing whatever had the new name.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Unlinks a file. Open files and maps of it stay usable.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &str) -> io::Result<()>;
+    /// Creates a directory and its parents. Unlike files, created directories are durable when
+    /// this returns.
+    fn create_dir_all(&self, path: &str) -> io::Result<()>;
+    /// Makes durable every creation, removal and renaming in one directory (`""` is the root).
+    fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Names in a directory, sorted; `NotFound` when there is no such directory.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    /// Whether a file or directory of that name exists.
+    fn exists(&self, path: &str) -> io::Result<bool>;
+    /// Space of the file system.
+    fn space(&self) -> io::Result<Space>;
+    /// Takes the operating system's exclusive lock on the directory: on `own`, a private file that
+    /// only stores of this project open, and then on `foreign`, the file on which a Java broker
+    /// takes its record lock; that one gets `text` as content. `WouldBlock` when another process,
+    /// or another store of this one, holds either. The lock ends with the returned guard or with
+    /// the process, however it ends.
+    fn lock(&self, own: &str, foreign: &str, text: &[u8]) -> io::Result<Box<dyn DirectoryLock>>;
+    /// The path as a person should see it in a message.
+    fn display(&self, path: &str) -> String;
+}
+
+/// A held directory lock; dropping it releases the lock.
+pub trait DirectoryLock: Send + Sync + fmt::Debug {}
+
+/// An open file. All positions and lengths are in bytes.
+pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
+    /// Current length.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file is empty.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Sets the length; growing leaves a hole. Never called on a mapped file.
+    fn set_len(&self, bytes: u64) -> io::Result<()>;
+    /// Sets blocks aside for the first `bytes` and makes the file at least that long.
+    fn allocate(&self, bytes: u64) -> Result<(), AllocateError>;
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Reads like [`read_at`](DiskFile::read_at), but only what needs no waiting for the device;
+    /// `None` when it does.
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<Option<usize>>;
+    /// Fills the buffer or fails with `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()> {
+        let read = self.read_at(buffer, position)?;
+        if read < buffer.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!(
+                    "{} bytes wanted at {position}, the file has {read} of them",
+                    buffer.len()
+                ),
+            ));
+        }
+        Ok(())
+    }
+    /// Writes all of `bytes`, growing the file when needed.
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
+    /// Makes durable all bytes of the file and the length needed to read them (`fdatasync`).
+    fn sync_data(&self) -> io::Result<()>;
+    /// The first position at or after `position` that may hold anything but zeros, or `None`.
+    /// A hint to skip holes: the bytes there may be zeros all the same.
+    fn next_data(&self, position: u64) -> io::Result<Option<u64>>;
+    /// Tells the page cache that the file's pages will not be wanted soon. Only a hint.
+    fn forget_cached(&self) -> io::Result<()>;
+    /// Maps the whole file, shared and writable, for access in no order.
+    fn map(&self) -> io::Result<Arc<Region>>;
+}

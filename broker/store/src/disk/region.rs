@@ -1,0 +1,280 @@
+//! Memory that is, or plays, a mapped file. It owns the base pointer and its lifetime, promises
+//! bounds-checked copies, and never makes a `&mut [u8]` of memory that others may touch. It may
+//! not decide what is published: whoever takes a lease vouches that its bytes are final.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use memmap2::{Advice, MmapRaw};
+
+use super::PAGE_BYTES;
+use crate::sync::{Arc, Mutex};
+
+/// A fixed range of memory shared by one writer at a time and any number of readers of bytes
+/// that are final.
+pub struct Region {
+    base: NonNull<u8>,
+    len: usize,
+    backing: Backing,
+}
+
+enum Backing {
+    Map(MmapRaw),
+    Heap {
+        _memory: Arc<HeapMemory>,
+        /// Held while bytes change or are copied away by a simulated sync, so that the two never
+        /// race; real maps leave that to the kernel.
+        gate: Arc<Mutex<()>>,
+    },
+}
+
+// SAFETY: the memory belongs to the region until it is dropped, may be touched from any thread,
+// and every access goes through raw-pointer copies or leases of final bytes.
+unsafe impl Send for Region {}
+// SAFETY: as above; the writer's exclusion is the append lock's promise, stated at `write`.
+unsafe impl Sync for Region {}
+
+impl Region {
+    pub(super) fn from_map(map: MmapRaw) -> io::Result<Self> {
+        let len = map.len();
+        let Some(base) = NonNull::new(map.as_mut_ptr()) else {
+            return Err(io::Error::other("the kernel mapped a file at address zero"));
+        };
+        Ok(Self {
+            base,
+            len,
+            backing: Backing::Map(map),
+        })
+    }
+
+    pub(super) fn from_heap(memory: Arc<HeapMemory>, len: usize, gate: Arc<Mutex<()>>) -> Self {
+        assert!(len <= memory.len, "a simulated map must lie in its memory");
+        Self {
+            base: memory.base,
+            len,
+            backing: Backing::Heap {
+                _memory: memory,
+                gate,
+            },
+        }
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the region has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn check(&self, offset: usize, len: usize) {
+        assert!(
+            offset <= self.len && len <= self.len - offset,
+            "range {offset}+{len} lies outside a mapped region of {} bytes",
+            self.len
+        );
+    }
+
+    /// Copies `bytes` in at `offset`.
+    ///
+    /// # Safety
+    /// No lease covers any of these bytes, and no other thread reads or writes them meanwhile:
+    /// the caller holds the lock that hands out positions.
+    #[inline]
+    pub unsafe fn write(&self, offset: usize, bytes: &[u8]) {
+        self.check(offset, bytes.len());
+        let _gate = match &self.backing {
+            Backing::Map(_) => None,
+            Backing::Heap { gate, .. } => Some(gate.lock()),
+        };
+        // SAFETY: the range was checked; source and target cannot overlap, since a `&[u8]` of
+        // region bytes only exists as a lease, and the caller promises none covers the target.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.base.as_ptr().add(offset),
+                bytes.len(),
+            );
+        }
+    }
+
+    /// Bytes at `offset` that nobody will write again.
+    ///
+    /// # Safety
+    /// The bytes are final: below the readable watermark, or written before this thread could
+    /// learn of the region and never to be written while the slice lives.
+    #[inline]
+    pub unsafe fn bytes(&self, offset: usize, len: usize) -> &[u8] {
+        self.check(offset, len);
+        // SAFETY: the range was checked, the memory lives as long as `self`, and the caller
+        // promises that nobody writes to it.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
+    }
+
+    /// Keeps `len` final bytes at `offset` alive and readable on any thread.
+    ///
+    /// # Safety
+    /// As for [`bytes`](Region::bytes), for as long as any clone of the lease lives.
+    #[inline]
+    pub unsafe fn lease(self: &Arc<Self>, offset: usize, len: usize) -> MappedSlice {
+        self.check(offset, len);
+        MappedSlice {
+            region: Arc::clone(self),
+            offset,
+            len,
+        }
+    }
+
+    /// Makes the pages of a range present and writable, outside of any lock. They count as
+    /// written afterwards, so the next sync writes them. A failure is harmless (the pages fault
+    /// on first use) and is left to the caller to count.
+    ///
+    /// # Errors
+    /// When the kernel refuses, for instance because it is older than 5.14.
+    pub fn populate(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.check(offset, len);
+        let start = offset / PAGE_BYTES * PAGE_BYTES;
+        let end = (offset + len).div_ceil(PAGE_BYTES) * PAGE_BYTES;
+        let end = end.min(self.len);
+        match &self.backing {
+            Backing::Map(map) => map.advise_range(Advice::PopulateWrite, start, end - start),
+            Backing::Heap { .. } => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.backing {
+            Backing::Map(_) => "map",
+            Backing::Heap { .. } => "heap",
+        };
+        f.debug_struct("Region")
+            .field("kind", &kind)
+            .field("len", &self.len)
+            .finish()
+    }
+}
+
+/// A lease: final bytes of a region, which stays mapped while any lease of it lives.
+#[derive(Clone)]
+pub struct MappedSlice {
+    region: Arc<Region>,
+    offset: usize,
+    len: usize,
+}
+
+impl MappedSlice {
+    /// A part of the lease, itself a lease.
+    pub(crate) fn part(&self, offset: usize, len: usize) -> Self {
+        assert!(
+            offset <= self.len && len <= self.len - offset,
+            "part lies outside the lease"
+        );
+        Self {
+            region: Arc::clone(&self.region),
+            offset: self.offset + offset,
+            len,
+        }
+    }
+}
+
+impl Deref for MappedSlice {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: whoever called `Region::lease` promised that these bytes are final.
+        unsafe { self.region.bytes(self.offset, self.len) }
+    }
+}
+
+impl fmt::Debug for MappedSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MappedSlice")
+            .field("offset", &self.offset)
+            .field("len", &self.len)
+            .finish()
+    }
+}
+
+/// Zeroed, page-aligned heap memory that stands in for the page cache of a simulated file.
+pub struct HeapMemory {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the allocation is owned until drop and only touched by raw copies under the gate.
+unsafe impl Send for HeapMemory {}
+// SAFETY: as above.
+unsafe impl Sync for HeapMemory {}
+
+impl HeapMemory {
+    /// Allocates `len` zero bytes.
+    pub(super) fn zeroed(len: usize) -> Self {
+        let layout = Self::layout(len);
+        // SAFETY: the layout is never of size zero.
+        let base = unsafe { alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(base) else {
+            handle_alloc_error(layout)
+        };
+        Self { base, len }
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the page size is a power of two; a length beyond isize cannot be simulated"
+    )]
+    fn layout(len: usize) -> Layout {
+        Layout::from_size_align(len.max(1), PAGE_BYTES)
+            .expect("a simulated file fits the address space")
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Copies bytes out. The caller holds the gate of the file.
+    pub(super) fn read(&self, offset: usize, buffer: &mut [u8]) {
+        assert!(
+            offset <= self.len && buffer.len() <= self.len - offset,
+            "read outside simulated memory"
+        );
+        // SAFETY: range checked; writers are kept out by the gate.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                self.base.as_ptr().add(offset),
+                buffer.as_mut_ptr(),
+                buffer.len(),
+            );
+        }
+    }
+
+    /// Copies bytes in. The caller holds the gate of the file.
+    pub(super) fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(
+            offset <= self.len && bytes.len() <= self.len - offset,
+            "write outside simulated memory"
+        );
+        // SAFETY: range checked; readers of these bytes are kept out by the gate, as a kernel
+        // would keep a `pwrite` from tearing a concurrent `pread`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.base.as_ptr().add(offset),
+                bytes.len(),
+            );
+        }
+    }
+}
+
+impl Drop for HeapMemory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with this layout and freed once.
+        unsafe { dealloc(self.base.as_ptr(), Self::layout(self.len)) }
+    }
+}

@@ -1,0 +1,372 @@
+//! One simulated file: the bytes the process sees (and maps), the bytes the kernel believes are
+//! on the device, and those that really are. It promises that only a sync or a write-back moves
+//! bytes from the first to the last.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+
+use super::SimDisk;
+use super::random::Random;
+use crate::disk::{AllocateError, Disk, DiskFile, HeapMemory, PAGE_BYTES, Region};
+use crate::sync::{Arc, Mutex};
+
+pub(super) struct Inode {
+    pub(super) id: u64,
+    pub(super) content: Mutex<Content>,
+    /// Held by maps while they copy in, and here while bytes are compared or copied away.
+    gate: Arc<Mutex<()>>,
+}
+
+pub(super) struct Content {
+    memory: Arc<HeapMemory>,
+    len: usize,
+    mapped: bool,
+    /// What the kernel takes for written: pages that equal it count as clean.
+    clean: Vec<u8>,
+    /// Pages written through the file since the last sync, clean-looking or not.
+    touched: BTreeSet<usize>,
+    /// What a power cut leaves for certain; its length is the certain size.
+    durable: Vec<u8>,
+}
+
+impl Inode {
+    pub(super) fn empty(id: u64) -> Self {
+        Self::with_content(id, Vec::new())
+    }
+
+    /// A file whose bytes are all durable.
+    pub(super) fn with_content(id: u64, bytes: Vec<u8>) -> Self {
+        let memory = HeapMemory::zeroed(bytes.len());
+        memory.write(0, &bytes);
+        let content = Content {
+            memory: Arc::new(memory),
+            len: bytes.len(),
+            mapped: false,
+            clean: bytes.clone(),
+            touched: BTreeSet::new(),
+            durable: bytes,
+        };
+        Self {
+            id,
+            content: Mutex::new(content),
+            gate: Arc::new(Mutex::new(())),
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.content.lock().len as u64
+    }
+
+    pub(super) fn damage(&self, position: u64, bytes: &[u8]) {
+        let content = &mut *self.content.lock();
+        let _gate = self.gate.lock();
+        let Ok(start) = usize::try_from(position) else {
+            return;
+        };
+        let end = (start + bytes.len()).min(content.len);
+        if start >= end {
+            return;
+        }
+        let bytes = &bytes[..end - start];
+        content.memory.write(start, bytes);
+        for side in [&mut content.clean, &mut content.durable] {
+            if side.len() >= end {
+                side[start..end].copy_from_slice(bytes);
+            }
+        }
+    }
+
+    pub(super) fn write_back(&self, random: &mut Random, one_in: u64) {
+        let content = &mut *self.content.lock();
+        let _gate = self.gate.lock();
+        for page in content.dirty_pages() {
+            if random.one_in(one_in) {
+                content.write_page(page);
+            }
+        }
+    }
+
+    /// What a power cut leaves of the file, decided by `random`.
+    pub(super) fn after_power_cut(&self, random: &mut Random) -> Vec<u8> {
+        let content = self.content.lock();
+        let _gate = self.gate.lock();
+        content.after_power_cut(random)
+    }
+}
+
+/// The smallest unit that a device writes whole.
+const SECTOR_BYTES: usize = 512;
+
+impl Content {
+    fn page_range(page: usize, len: usize) -> std::ops::Range<usize> {
+        let start = (page * PAGE_BYTES).min(len);
+        start..(start + PAGE_BYTES).min(len)
+    }
+
+    fn pages(&self) -> usize {
+        self.len.div_ceil(PAGE_BYTES)
+    }
+
+    fn page(&self, page: usize) -> Vec<u8> {
+        let mut bytes = vec![0; Self::page_range(page, self.len).len()];
+        self.memory.read(page * PAGE_BYTES, &mut bytes);
+        bytes
+    }
+
+    /// Bytes of a page in one of the shadows, zeros where the shadow is shorter.
+    fn shadow(side: &[u8], page: usize, len: usize) -> Vec<u8> {
+        let start = (page * PAGE_BYTES).min(side.len());
+        let end = (page * PAGE_BYTES + len).min(side.len());
+        let mut bytes = side[start..end].to_vec();
+        bytes.resize(len, 0);
+        bytes
+    }
+
+    fn dirty_pages(&self) -> Vec<usize> {
+        (0..self.pages())
+            .filter(|page| {
+                let seen = self.page(*page);
+                self.touched.contains(page) || Self::shadow(&self.clean, *page, seen.len()) != seen
+            })
+            .collect()
+    }
+
+    /// The device gets one page (the size does not become certain by that).
+    fn write_page(&mut self, page: usize) {
+        let bytes = self.page(page);
+        let start = page * PAGE_BYTES;
+        if self.clean.len() < start + bytes.len() {
+            self.clean.resize(start + bytes.len(), 0);
+        }
+        self.clean[start..start + bytes.len()].copy_from_slice(&bytes);
+        let end = (start + bytes.len()).min(self.durable.len());
+        if start < end {
+            self.durable[start..end].copy_from_slice(&bytes[..end - start]);
+        }
+        self.touched.remove(&page);
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.len, 0);
+        self.clean.resize(self.len, 0);
+        for page in self.dirty_pages() {
+            self.write_page(page);
+        }
+    }
+
+    /// The kernel forgets that pages were dirty, though the device never got them.
+    fn drop_dirty(&mut self) {
+        self.clean.resize(self.len, 0);
+        for page in self.dirty_pages() {
+            let bytes = self.page(page);
+            let start = page * PAGE_BYTES;
+            self.clean[start..start + bytes.len()].copy_from_slice(&bytes);
+        }
+        self.touched.clear();
+    }
+
+    fn after_power_cut(&self, random: &mut Random) -> Vec<u8> {
+        // A size that no sync confirmed may have reached the device or not.
+        let len = if self.len == self.durable.len() || random.one_in(2) {
+            self.durable.len()
+        } else {
+            self.len
+        };
+        let mut image = self.durable.clone();
+        image.resize(len, 0);
+        // One mood per file, so that nearly whole and nearly empty tails both come up often.
+        let mood = random.below(4);
+        for page in 0..len.div_ceil(PAGE_BYTES) {
+            let range = Self::page_range(page, len);
+            let mut seen = if page < self.pages() {
+                self.page(page)
+            } else {
+                Vec::new()
+            };
+            seen.resize(range.len(), 0);
+            if seen == image[range.clone()] {
+                continue;
+            }
+            let fate = match mood {
+                0 => 0,
+                1 => 1 + u64::from(random.one_in(8)),
+                _ => random.below(3),
+            };
+            match fate {
+                0 => {}
+                1 => image[range].copy_from_slice(&seen),
+                _ => {
+                    for at in (0..seen.len()).step_by(SECTOR_BYTES) {
+                        let end = (at + SECTOR_BYTES).min(seen.len());
+                        if random.one_in(2) {
+                            image[range.start + at..range.start + end]
+                                .copy_from_slice(&seen[at..end]);
+                        }
+                    }
+                }
+            }
+        }
+        image
+    }
+
+    /// Makes room for `len` bytes without changing what is seen.
+    fn reserve(&mut self, len: usize) -> io::Result<()> {
+        if len <= self.memory.len() {
+            return Ok(());
+        }
+        if self.mapped {
+            return Err(io::Error::other("a mapped file must not grow"));
+        }
+        let grown = HeapMemory::zeroed(len.next_power_of_two().max(PAGE_BYTES));
+        let mut bytes = vec![0; self.len];
+        self.memory.read(0, &mut bytes);
+        grown.write(0, &bytes);
+        self.memory = Arc::new(grown);
+        Ok(())
+    }
+}
+
+pub(super) struct SimFile {
+    pub(super) inode: Arc<Inode>,
+    pub(super) disk: SimDisk,
+}
+
+impl fmt::Debug for SimFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimFile")
+            .field("inode", &self.inode.id)
+            .finish()
+    }
+}
+
+impl SimFile {
+    fn take_space(&self, grown_from: usize, to: usize) -> io::Result<()> {
+        if to <= grown_from {
+            return Ok(());
+        }
+        let space = self.disk.space()?;
+        let more = (to - grown_from) as u64;
+        if more > space.available_bytes {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "the simulated disk is full",
+            ));
+        }
+        Ok(())
+    }
+
+    fn end(position: u64, len: usize) -> io::Result<(usize, usize)> {
+        let start = usize::try_from(position).map_err(io::Error::other)?;
+        let end = start
+            .checked_add(len)
+            .ok_or_else(|| io::Error::other("position overflows"))?;
+        Ok((start, end))
+    }
+}
+
+impl DiskFile for SimFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.inode.len())
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.disk.shared.faults.step()?;
+        let (_, len) = Self::end(bytes, 0)?;
+        let content = &mut *self.inode.content.lock();
+        if content.mapped && len != content.len {
+            return Err(io::Error::other("a mapped file must not change its length"));
+        }
+        content.reserve(len)?;
+        if len < content.len {
+            let _gate = self.inode.gate.lock();
+            content.memory.write(len, &vec![0; content.len - len]);
+            content.clean.truncate(len);
+        }
+        content.len = len;
+        Ok(())
+    }
+
+    fn allocate(&self, bytes: u64) -> Result<(), AllocateError> {
+        self.disk.shared.faults.step()?;
+        if self.disk.shared.faults.no_allocation() {
+            return Err(AllocateError::Unsupported);
+        }
+        let (_, len) = Self::end(bytes, 0)?;
+        let seen = self.inode.content.lock().len;
+        self.take_space(seen, len)
+            .map_err(|_| AllocateError::NoSpace { bytes })?;
+        let content = &mut *self.inode.content.lock();
+        content.reserve(len)?;
+        content.len = content.len.max(len);
+        Ok(())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let content = self.inode.content.lock();
+        let _gate = self.inode.gate.lock();
+        let start = usize::try_from(position).map_or(content.len, |p| p.min(content.len));
+        let n = buffer.len().min(content.len - start);
+        content.memory.read(start, &mut buffer[..n]);
+        Ok(n)
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<Option<usize>> {
+        self.read_at(buffer, position).map(Some)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.disk.shared.faults.step()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let (start, end) = Self::end(position, bytes.len())?;
+        let seen = self.inode.content.lock().len;
+        self.take_space(seen, end)?;
+        let content = &mut *self.inode.content.lock();
+        content.reserve(end)?;
+        let _gate = self.inode.gate.lock();
+        content.memory.write(start, bytes);
+        content.len = content.len.max(end);
+        content
+            .touched
+            .extend(start / PAGE_BYTES..=(end - 1) / PAGE_BYTES);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.shared.faults.step()?;
+        let outcome = self.disk.shared.faults.sync(false);
+        let content = &mut *self.inode.content.lock();
+        let _gate = self.inode.gate.lock();
+        match outcome {
+            Ok(true) => content.sync(),
+            Ok(false) => {}
+            Err(failure) => {
+                if failure.drops_dirty {
+                    content.drop_dirty();
+                }
+                return Err(failure.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
+        Ok((position < self.inode.len()).then_some(position))
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn map(&self) -> io::Result<Arc<Region>> {
+        let content = &mut *self.inode.content.lock();
+        content.mapped = true;
+        Ok(Arc::new(Region::from_heap(
+            Arc::clone(&content.memory),
+            content.len,
+            Arc::clone(&self.inode.gate),
+        )))
+    }
+}

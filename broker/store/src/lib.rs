@@ -6,14 +6,21 @@
 
 pub mod disk;
 mod error;
-// mod log_reader; // joins as soon as the record codec has landed
+mod log_reader;
 mod options;
+mod outcome;
+mod queue_counter;
 mod slice;
 mod sync;
 mod watermarks;
 
 pub use error::{AppendError, CloseError, OpenError, ReadError};
-
+pub use log_reader::{LogReader, ScanVisitor};
 pub use options::{FlushMode, LockKind, StoreOptions};
+pub use outcome::{
+    AppendOptions, Appended, Arrival, Boundary, Progress, QueueBounds, ReadLimits, ReadOutcome,
+    ReadStatus, Usage,
+};
+pub use queue_counter::QueueCounter;
 pub use slice::RecordSlice;
 pub use watermarks::Watermarks;

@@ -1,0 +1,38 @@
+//! The next offset of one queue. It promises consecutive offsets to whoever holds the append lock
+//! and belongs to the queue; the log only takes from it.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Next queue offset to be assigned. Changed only under the append lock (and before the first
+/// append); read from anywhere.
+#[derive(Debug)]
+pub struct QueueCounter {
+    next: AtomicU64,
+}
+
+impl QueueCounter {
+    /// A counter whose first offset will be `next`.
+    pub(crate) fn new(next: u64) -> Self {
+        Self {
+            next: AtomicU64::new(next),
+        }
+    }
+
+    /// The offset that the next append will get.
+    pub fn next(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Takes one offset. The append lock orders this, so a plain load and store do.
+    pub(crate) fn take(&self) -> u64 {
+        let offset = self.next.load(Ordering::Relaxed);
+        self.next.store(offset + 1, Ordering::Relaxed);
+        offset
+    }
+
+    /// Sets the next offset: before appends begin, when the log was cut, or for a deleted topic,
+    /// under the append lock.
+    pub(crate) fn set(&self, next: u64) {
+        self.next.store(next, Ordering::Relaxed);
+    }
+}

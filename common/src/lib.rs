@@ -1,1 +1,4 @@
-//! Being built.
+//! What every side of Mainstem agrees on: the remoting protocol and its transport, the bodies that travel in it, and
+//! config files. It knows nothing of brokers, stores or clients.
+
+pub mod remoting;

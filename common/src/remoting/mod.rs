@@ -1,0 +1,17 @@
+//! RocketMQ's remoting protocol and its transport: frames, heads, typed headers, a server and a client. It knows how
+//! commands travel and nothing of what they mean to a broker or a name server, which plug in as a service.
+//!
+//! A reader may go in the order in which bytes do: `frame`, `head`, `headers`, `connection`, `server`, `client`.
+
+pub mod code;
+mod command;
+pub mod frame;
+pub mod head;
+pub mod headers;
+mod language;
+
+pub use command::Command;
+pub use frame::FrameError;
+pub use head::{Ext, HeadError, HeaderError, Request};
+pub use headers::ExtFields;
+pub use language::Language;

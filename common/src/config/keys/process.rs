@@ -1,0 +1,28 @@
+//! Connections, threads and logs of the process.
+
+use super::keys;
+use crate::config::Kind;
+
+keys! {
+    GROUP = "Connections and process";
+    SERVER_CHANNEL_MAX_IDLE_TIME_SECONDS: u64 = "serverChannelMaxIdleTimeSeconds", Kind::Int { min: 1, max: 86_400 }, "120", "s", Start,
+        "How long a connection may be silent before it is closed.";
+    MAX_CONNECTIONS: usize = "maxConnections", Kind::Int { min: 1, max: 1_000_000 }, "50000", "connections", Start,
+        "The most client connections; further ones are closed at once. The descriptor limit of the process may be lower.";
+    MAX_FRAME_BYTES: usize = "maxFrameBytes", Kind::Int { min: 1_024, max: 268_435_456 }, "16777216", "bytes", Start,
+        "The longest request; a connection that announces a longer one is closed.";
+    MAX_IN_FLIGHT_PER_CONNECTION: usize = "maxInFlightPerConnection", Kind::Int { min: 1, max: 1_000_000 }, "4096", "requests", Start,
+        "The most requests of one connection that wait for their answers; then its socket is no longer read.";
+    MAX_UNSENT_BYTES_PER_CONNECTION: usize = "maxUnsentBytesPerConnection", Kind::Int { min: 65_536, max: 1_073_741_824 }, "33554432", "bytes", Start,
+        "The most bytes of answers that one connection may leave unread; then its socket is no longer read.";
+    SLOW_READER_TIMEOUT_MS: u64 = "slowReaderTimeoutMs", Kind::Int { min: 100, max: 3_600_000 }, "30000", "ms", Start,
+        "How long a client may leave its answers unread before its connection is closed.";
+    SHUTDOWN_WAIT_TIME_SECONDS: u64 = "shutdownWaitTimeSeconds", Kind::Int { min: 0, max: 600 }, "10", "s", Start,
+        "How long a stop waits for requests under way.";
+    WORKER_THREADS: usize = "workerThreads", Kind::Int { min: 0, max: 1_024 }, "0", "threads", Start,
+        "Threads that serve connections; 0 is one per core.";
+    LOG_LEVEL: String = "logLevel", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "", Live,
+        "How much is logged (`--log-level`).";
+    LOG_FORMAT: String = "logFormat", Kind::Choice(&["human", "json"]), "human", "", Start,
+        "The form of the log on stderr (`--log-format`).";
+}

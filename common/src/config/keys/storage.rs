@@ -1,0 +1,24 @@
+//! Where messages lie, and when they are safe there.
+
+use super::keys;
+use crate::config::Kind;
+
+keys! {
+    GROUP = "Storage";
+    STORE_PATH_ROOT_DIR: String = "storePathRootDir", Kind::Path, "./mainstem-data", "", Start,
+        "The data directory (`--data-dir`); one that Apache RocketMQ wrote is taken over as it is.";
+    FLUSH_DISK_TYPE: String = "flushDiskType", Kind::Choice(&["SYNC_FLUSH", "ASYNC_FLUSH"]), "SYNC_FLUSH", "", Start,
+        "SYNC_FLUSH answers a send when the message is on disk; ASYNC_FLUSH when it is in the page cache, where a power cut can lose it. Apache's default is ASYNC_FLUSH.";
+    FLUSH_INTERVAL_COMMIT_LOG: u64 = "flushIntervalCommitLog", Kind::Int { min: 1, max: 60_000 }, "500", "ms", Start,
+        "With ASYNC_FLUSH: the longest that a message stays in the page cache only.";
+    USE_REENTRANT_LOCK_WHEN_PUT_MESSAGE: String = "useReentrantLockWhenPutMessage", Kind::Choice(&["auto", "true", "false"]), "auto", "", Start,
+        "The append lock: true parks waiting threads, false lets them spin; auto parks with SYNC_FLUSH and spins with ASYNC_FLUSH.";
+    MAPPED_FILE_SIZE_COMMIT_LOG: u64 = "mappedFileSizeCommitLog", Kind::Int { min: 65_536, max: 1_073_741_824 }, "1073741824", "bytes", Start,
+        "Size of a commit-log file, a multiple of 4096. A directory keeps the size that it was created with.";
+    MAPPED_FILE_SIZE_CONSUME_QUEUE: u64 = "mappedFileSizeConsumeQueue", Kind::Int { min: 400, max: 600_000_000 }, "6000000", "bytes", Start,
+        "Size of a consume-queue file, a multiple of 20 (the size of a unit).";
+    MAX_HASH_SLOT_NUM: u32 = "maxHashSlotNum", Kind::Int { min: 16, max: 100_000_000 }, "5000000", "slots", Start,
+        "Hash slots of a key-index file.";
+    MAX_INDEX_NUM: u32 = "maxIndexNum", Kind::Int { min: 16, max: 400_000_000 }, "20000000", "entries", Start,
+        "Entries of a key-index file.";
+}

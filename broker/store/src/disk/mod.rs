@@ -76,8 +76,14 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Creates a directory and its parents. Unlike files, created directories are durable when
     /// this returns.
     fn create_dir_all(&self, path: &str) -> io::Result<()>;
+    /// Creates one directory whose parent exists; fine when it is there already. Unlike
+    /// [`create_dir_all`](Disk::create_dir_all) it does not sync: for callers that make very many.
+    fn create_dir(&self, path: &str) -> io::Result<()>;
     /// Makes durable every creation, removal and renaming in one directory (`""` is the root).
     fn sync_dir(&self, path: &str) -> io::Result<()>;
+    /// Makes durable everything written so far to any file or directory (`syncfs`). For callers
+    /// with so many files that a sync of each would take longer.
+    fn sync_everything(&self) -> io::Result<()>;
     /// Names in a directory, sorted; `NotFound` when there is no such directory.
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     /// Whether a file or directory of that name exists.

@@ -131,6 +131,19 @@ impl Disk for RealDisk {
         Ok(())
     }
 
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        match fs::create_dir(self.path(path)) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && self.path(path).is_dir() => {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn sync_everything(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(&self.root)?)?)
+    }
+
     fn sync_dir(&self, path: &str) -> io::Result<()> {
         File::open(self.path(path))?.sync_all()
     }

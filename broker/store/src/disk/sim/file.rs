@@ -87,6 +87,20 @@ impl Inode {
         }
     }
 
+    /// Everything reaches the device, as part of a sync of the whole disk.
+    pub(super) fn sync(&self) {
+        let mut content = self.content.lock();
+        let _gate = self.gate.lock();
+        content.sync();
+    }
+
+    /// A sync of the whole disk failed and the kernel forgets that pages were dirty.
+    pub(super) fn drop_dirty(&self) {
+        let mut content = self.content.lock();
+        let _gate = self.gate.lock();
+        content.drop_dirty();
+    }
+
     /// What a power cut leaves of the file, decided by `random`.
     pub(super) fn after_power_cut(&self, random: &mut Random) -> Vec<u8> {
         let content = self.content.lock();

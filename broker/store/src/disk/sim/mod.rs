@@ -57,6 +57,9 @@ enum NameChange {
         to: String,
         inode: Arc<Inode>,
     },
+    CreateDirectory {
+        path: String,
+    },
     RemoveDirectory {
         path: String,
     },
@@ -66,9 +69,10 @@ impl NameChange {
     /// The directory whose sync makes the change certain.
     fn directory(&self) -> &str {
         match self {
-            Self::Link { path, .. } | Self::Unlink { path } | Self::RemoveDirectory { path } => {
-                parent(path)
-            }
+            Self::Link { path, .. }
+            | Self::Unlink { path }
+            | Self::CreateDirectory { path }
+            | Self::RemoveDirectory { path } => parent(path),
             Self::Rename { to, .. } => parent(to),
         }
     }
@@ -87,6 +91,9 @@ impl NameChange {
                     names.remove(from);
                 }
                 names.insert(to.clone(), Arc::clone(inode));
+            }
+            Self::CreateDirectory { path } => {
+                directories.insert(path.clone());
             }
             Self::RemoveDirectory { path } => {
                 directories.remove(path);
@@ -280,6 +287,50 @@ impl Disk for SimDisk {
                 self.shared.faults.take_space(Self::used_bytes(&tree), 0)?;
             }
             tree.durable_directories.insert(at.clone());
+        }
+        Ok(())
+    }
+
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        self.shared.faults.step()?;
+        let tree = &mut *self.shared.tree.lock();
+        if !tree.directories.contains(parent(path)) {
+            return Err(not_found(path));
+        }
+        if tree.names.contains_key(path) {
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("{path} is a file"),
+            ));
+        }
+        if tree.directories.insert(path.to_owned()) {
+            self.shared.faults.take_space(Self::used_bytes(tree), 0)?;
+            tree.pending.push(NameChange::CreateDirectory {
+                path: path.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn sync_everything(&self) -> io::Result<()> {
+        self.shared.faults.step()?;
+        let writes = self.shared.faults.sync(false);
+        let tree = &mut *self.shared.tree.lock();
+        match writes {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(failure) => {
+                if failure.drops_dirty {
+                    tree.names.values().for_each(|inode| inode.drop_dirty());
+                }
+                return Err(failure.into());
+            }
+        }
+        tree.names.values().for_each(|inode| inode.sync());
+        if !self.shared.faults.directory_syncs_do_nothing() {
+            for change in std::mem::take(&mut tree.pending) {
+                change.apply(&mut tree.durable_names, &mut tree.durable_directories);
+            }
         }
         Ok(())
     }

@@ -1,2 +1,2 @@
-//! Being built.
+//! Benchmarks of Mainstem, run by name.
 fn main() {}

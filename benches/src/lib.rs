@@ -1,4 +1,7 @@
 //! Mainstem's benchmarks: storage layouts side by side, the ways of sending a file, locks, and the load generator.
 //! Everything here measures and prints; nothing here is needed to run a broker.
 
+pub mod copies;
 pub mod kafka;
+pub mod measure;
+pub mod table;

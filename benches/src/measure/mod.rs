@@ -1,0 +1,12 @@
+//! Reading the kernel's own accounts: CPU time, faults and context switches of a thread or the process, bytes that
+//! reached the device. Owns no clock of its own beyond `Instant`; a figure that the machine does not give is absent, never 0.
+
+mod counters;
+mod device;
+mod machine;
+mod spread;
+
+pub use counters::{Counters, Scope};
+pub use device::Device;
+pub use machine::Machine;
+pub use spread::{Spread, alternate};

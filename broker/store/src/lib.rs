@@ -4,8 +4,11 @@
 
 #![allow(dead_code, unused_imports)]
 
+mod commit_log;
 pub mod disk;
 mod error;
+mod floor;
+mod layout;
 mod log_reader;
 mod options;
 mod outcome;
@@ -14,6 +17,7 @@ mod slice;
 mod sync;
 mod watermarks;
 
+pub use commit_log::StoreStats;
 pub use error::{AppendError, CloseError, OpenError, ReadError};
 pub use log_reader::{LogReader, ScanVisitor};
 pub use options::{FlushMode, LockKind, StoreOptions};

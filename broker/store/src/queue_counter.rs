@@ -30,6 +30,13 @@ impl QueueCounter {
         offset
     }
 
+    /// Returns the offset taken last, when its record could not be written after all.
+    pub(crate) fn give_back(&self) {
+        let next = self.next.load(Ordering::Relaxed);
+        debug_assert!(next > 0, "an offset was taken before");
+        self.next.store(next.saturating_sub(1), Ordering::Relaxed);
+    }
+
     /// Sets the next offset: before appends begin, when the log was cut, or for a deleted topic,
     /// under the append lock.
     pub(crate) fn set(&self, next: u64) {

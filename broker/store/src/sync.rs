@@ -14,16 +14,6 @@ pub(crate) use parking_lot::{
     Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
-/// The handle of the calling thread.
-pub(crate) fn current_thread() -> Thread {
-    std::thread::current()
-}
-
-/// Blocks until [`Thread::unpark`] or until `timeout` has passed.
-pub(crate) fn park_timeout(timeout: Duration) {
-    std::thread::park_timeout(timeout);
-}
-
 /// Sleeps; for simulated delays and bounded waits only.
 pub(crate) fn sleep(duration: Duration) {
     std::thread::sleep(duration);
@@ -40,4 +30,74 @@ pub(crate) fn spawn(
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(body)
+}
+
+/// A lock whose waiters either spin with back-off and then yield, or park, as chosen when it was
+/// made. Holders must do little and never call the operating system.
+#[derive(Debug)]
+pub(crate) struct ChosenLock<T> {
+    spins: bool,
+    inner: Mutex<T>,
+}
+
+impl<T> ChosenLock<T> {
+    pub(crate) fn new(spins: bool, value: T) -> Self {
+        Self {
+            spins,
+            inner: Mutex::new(value),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        if !self.spins {
+            return self.inner.lock();
+        }
+        if let Some(guard) = self.inner.try_lock() {
+            return guard;
+        }
+        // Once backed off, `snooze` yields the processor: with more threads than cores the holder
+        // may be the one that needs it.
+        let backoff = Backoff::new();
+        loop {
+            backoff.snooze();
+            if let Some(guard) = self.inner.try_lock() {
+                return guard;
+            }
+        }
+    }
+}
+
+/// Wakes one sleeping thread, and costs its wakers nothing but a fence while it is awake.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeper {
+    asleep: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Sleeper {
+    /// Sleeps until woken or timed out, unless `ready` holds already. Only ever called by one
+    /// thread.
+    pub(crate) fn sleep(&self, timeout: Duration, ready: impl Fn() -> bool) {
+        self.thread.get_or_init(std::thread::current);
+        self.asleep.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `wake`: either this thread sees what the waker did before, or
+        // the waker sees it asleep.
+        fence(Ordering::SeqCst);
+        if !ready() {
+            std::thread::park_timeout(timeout);
+        }
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes the sleeper if it sleeps. What it is to see must have been stored before.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+            if let Some(thread) = self.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
 }

@@ -1,0 +1,190 @@
+//! One file of the commit log, mapped or written by `pwrite`. It promises that bytes handed out
+//! are final, and it is the only place that touches the memory of log files. It may not know
+//! where the log ends: callers bring the position below which bytes are final.
+
+use std::io;
+
+use crate::disk::{DiskFile, Region};
+use crate::slice::RecordSlice;
+use crate::sync::Arc;
+
+/// Directory of the log files, Apache's place.
+pub(crate) const DIRECTORY: &str = "commitlog";
+
+/// Digits of a file name, which is the position of the file's first byte.
+const NAME_DIGITS: usize = 20;
+
+/// Path of the file that begins at `base`.
+pub(crate) fn path_of(base: u64) -> String {
+    format!("{DIRECTORY}/{base:0NAME_DIGITS$}")
+}
+
+/// The position that a file name stands for; `None` when it is no log file's name.
+pub(crate) fn base_of(name: &str) -> Option<u64> {
+    let digits = name.len() == NAME_DIGITS && name.bytes().all(|b| b.is_ascii_digit());
+    if digits { name.parse().ok() } else { None }
+}
+
+/// One log file. Its bytes cover the positions `base..end`.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    base: u64,
+    len: u64,
+    path: String,
+    file: Arc<dyn DiskFile>,
+    region: Option<Arc<Region>>,
+}
+
+impl LogFile {
+    /// A file that is read and written through a map.
+    pub(crate) fn mapped(base: u64, len: u64, file: Arc<dyn DiskFile>) -> io::Result<Self> {
+        let region = file.map()?;
+        if region.len() as u64 != len {
+            return Err(io::Error::other(format!(
+                "{} bytes were mapped where {len} were wanted",
+                region.len()
+            )));
+        }
+        Ok(Self {
+            base,
+            len,
+            path: path_of(base),
+            file,
+            region: Some(region),
+        })
+    }
+
+    /// A file that is read by `pread` and, if at all, written by `pwrite`.
+    pub(crate) fn unmapped(base: u64, len: u64, file: Arc<dyn DiskFile>) -> Self {
+        Self {
+            base,
+            len,
+            path: path_of(base),
+            file,
+            region: None,
+        }
+    }
+
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        self.base + self.len
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.region.is_some()
+    }
+
+    fn offset(&self, position: u64, len: usize) -> usize {
+        assert!(
+            position >= self.base && position + len as u64 <= self.end(),
+            "{len} bytes at log position {position} do not lie in the file {}..{}",
+            self.base,
+            self.end()
+        );
+        (position - self.base) as usize
+    }
+
+    /// Puts bytes at a position that no reader was told of. Only under the append lock. Fails
+    /// only for files that are not mapped.
+    #[inline]
+    pub(crate) fn put(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = self.offset(position, bytes.len());
+        match &self.region {
+            Some(region) => {
+                // SAFETY: the append lock gives one writer at a time, and the position lies at or
+                // past the appended mark, which bounds every lease and every read.
+                unsafe { region.write(offset, bytes) };
+                Ok(())
+            }
+            None => self.file.write_at(bytes, offset as u64),
+        }
+    }
+
+    /// Makes pages from `position` on present, at most `len` bytes and not past the file's end.
+    pub(crate) fn populate(&self, position: u64, len: u64) -> io::Result<()> {
+        let len = len.min(self.end().saturating_sub(position)) as usize;
+        match &self.region {
+            Some(region) if len > 0 => region.populate(self.offset(position, len), len),
+            _ => Ok(()),
+        }
+    }
+
+    /// Final bytes in place; `None` when the file is not mapped. The caller knows the range to lie
+    /// below a mark that it loaded from the watermarks.
+    #[inline]
+    pub(crate) fn final_bytes(&self, position: u64, len: usize) -> Option<&[u8]> {
+        let offset = self.offset(position, len);
+        // SAFETY: bytes below the appended mark were copied before it was published with release
+        // ordering and are never written again: a cut only touches what lies above `readable`.
+        self.region
+            .as_deref()
+            .map(|region| unsafe { region.bytes(offset, len) })
+    }
+
+    /// A lease of final bytes, as [`final_bytes`](Self::final_bytes).
+    #[inline]
+    pub(crate) fn lease(&self, position: u64, len: usize) -> Option<RecordSlice> {
+        let offset = self.offset(position, len);
+        // SAFETY: as for `final_bytes`.
+        self.region
+            .as_ref()
+            .map(|region| RecordSlice::mapped(unsafe { region.lease(offset, len) }))
+    }
+
+    /// Fills a buffer by `pread`.
+    pub(crate) fn read_into(&self, position: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let offset = self.offset(position, buffer.len());
+        self.file.read_exact_at(buffer, offset as u64)
+    }
+
+    /// A copy of bytes by `pread`.
+    pub(crate) fn read(&self, position: u64, len: usize) -> io::Result<RecordSlice> {
+        let offset = self.offset(position, len);
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, offset as u64)?;
+        Ok(RecordSlice::owned(bytes))
+    }
+
+    /// A copy of bytes by `pread` if that needs no waiting for the device.
+    pub(crate) fn read_cached(&self, position: u64, len: usize) -> io::Result<Option<RecordSlice>> {
+        let offset = self.offset(position, len);
+        let mut bytes = vec![0; len];
+        Ok(self
+            .file
+            .read_cached_at(&mut bytes, offset as u64)?
+            .filter(|n| *n == len)
+            .map(|_| RecordSlice::owned(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_positions_with_twenty_digits() {
+        assert_eq!(path_of(1 << 30), "commitlog/00000000001073741824");
+        assert_eq!(base_of("00000000001073741824"), Some(1 << 30));
+        for bad in [
+            "",
+            "1073741824",
+            "0000000000107374182x",
+            "99999999999999999999",
+            "000000000010737418240",
+        ] {
+            assert_eq!(base_of(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Flushing: one `fdatasync` for every append that arrived while the last one ran. It promises
+//! that the flushed mark is a contiguous prefix (of two files the first is synced first), that a
+//! failed sync ends the log's life as a writer, and that the durable floor follows within a
+//! second. It never takes the append lock while it syncs.
+
+use std::io;
+
+use super::CommitLog;
+use crate::floor::{Floor, FloorFile};
+use crate::options::FlushMode;
+use crate::sync::{Arc, Duration, Instant, Ordering};
+
+/// Longest age of the durable floor while the flushed mark moves.
+const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the flusher sleeps when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(10);
+/// Groups from this size on have the pages of the next group made present ahead.
+const TOUCH_FROM_BYTES: u64 = 64 << 10;
+/// The most that is made present ahead in the current file.
+const TOUCH_BYTES: u64 = 1 << 20;
+
+/// The floor file and what was written to it last. Its lock is the flush lock: one sync runs at a
+/// time.
+#[derive(Debug)]
+pub(crate) struct FloorKeeper {
+    pub(super) file: FloorFile,
+    pub(super) position: u64,
+    pub(super) written: Instant,
+}
+
+impl CommitLog {
+    /// Asks for a flush of everything appended so far; costs a fence unless the flusher sleeps.
+    #[inline]
+    pub(crate) fn ask_for_flush(&self) {
+        self.sleeper.wake();
+    }
+
+    /// Body of the flushing thread. `flushed` is called after each group (true) and after the
+    /// log failed (false).
+    pub(crate) fn run_flusher(&self, flushed: impl Fn(bool)) {
+        let group_commit = self.marks.flush_mode() == FlushMode::Sync;
+        loop {
+            let stopping = self.stop_flushing.load(Ordering::Acquire);
+            match self.flush() {
+                Ok(true) => flushed(true),
+                Ok(false) => {}
+                Err(_) => {
+                    flushed(false);
+                    return;
+                }
+            }
+            if stopping {
+                return;
+            }
+            let pending = || self.marks.appended() > self.marks.flushed();
+            if group_commit && pending() {
+                continue;
+            }
+            let until_floor = self.write_due_floor();
+            let rest = if group_commit {
+                until_floor
+            } else {
+                until_floor.min(self.flush_interval)
+            };
+            self.sleeper.sleep(rest, || {
+                self.stop_flushing.load(Ordering::Acquire) || (group_commit && pending())
+            });
+        }
+    }
+
+    /// Ends the flushing thread after one last flush.
+    pub(crate) fn stop_flusher(&self) {
+        self.stop_flushing.store(true, Ordering::Release);
+        self.sleeper.wake();
+    }
+
+    /// Syncs everything appended until now; whether there was anything.
+    ///
+    /// # Errors
+    /// The failure that ended the log.
+    pub(crate) fn flush(&self) -> Result<bool, Arc<str>> {
+        let mut floor = self.floor.lock();
+        if let Some(cause) = self.failure.get() {
+            return Err(Arc::clone(cause));
+        }
+        let from = self.marks.flushed();
+        let to = self.marks.appended();
+        if from == to {
+            return Ok(false);
+        }
+        let began = Instant::now();
+        self.sync_range(from, to)
+            .map_err(|cause| self.fail(&cause))?;
+        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.stats.note_flush(to - from, took_us);
+        self.marks.set_flushed(to);
+        let rolled = from / self.files.file_bytes() != to / self.files.file_bytes();
+        if rolled || floor.written.elapsed() >= FLOOR_INTERVAL {
+            self.write_floor(&mut floor, to)
+                .map_err(|e| self.fail(&format!("the durable floor cannot be written: {e}")))?;
+        }
+        Ok(true)
+    }
+
+    /// Syncs the files that hold `from..to`, oldest first.
+    fn sync_range(&self, from: u64, to: u64) -> Result<(), String> {
+        let mut position = from;
+        while position < to {
+            let Some(file) = self.files.find(position) else {
+                return Err(format!(
+                    "no log file holds position {position}, which is to be flushed"
+                ));
+            };
+            file.file().sync_data().map_err(|e| {
+                format!(
+                    "fdatasync of {} failed: {e}",
+                    self.disk.display(file.path())
+                )
+            })?;
+            position = file.end();
+        }
+        Ok(())
+    }
+
+    fn fail(&self, cause: &str) -> Arc<str> {
+        let cause = self.failure.set(cause);
+        self.stop_appends();
+        tracing::error!(%cause, "the store stops accepting messages; restart it to recover");
+        cause
+    }
+
+    /// Writes the floor if it is old; returns when it will be due.
+    fn write_due_floor(&self) -> Duration {
+        let mut floor = self.floor.lock();
+        let flushed = self.marks.flushed();
+        if floor.position == flushed || self.failure.get().is_some() {
+            return IDLE;
+        }
+        let due = FLOOR_INTERVAL.saturating_sub(floor.written.elapsed());
+        if due > Duration::ZERO {
+            return due;
+        }
+        if let Err(e) = self.write_floor(&mut floor, flushed) {
+            self.fail(&format!("the durable floor cannot be written: {e}"));
+        }
+        IDLE
+    }
+
+    fn write_floor(&self, keeper: &mut FloorKeeper, position: u64) -> io::Result<()> {
+        debug_assert!(
+            position <= self.marks.flushed(),
+            "a floor names only what was synced"
+        );
+        keeper.file.write(&Floor {
+            position,
+            clean: false,
+            checkpoint_stamp: 0,
+            timestamp_ms: self.last_timestamp_ms(),
+        })?;
+        keeper.position = position;
+        keeper.written = Instant::now();
+        self.stats.floors.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes the mark of a clean stop: the last thing that touches the log.
+    pub(crate) fn write_clean_floor(&self, checkpoint_stamp: u64) -> io::Result<()> {
+        let mut keeper = self.floor.lock();
+        let position = self.marks.flushed();
+        assert_eq!(
+            position,
+            self.marks.appended(),
+            "a clean stop leaves nothing unflushed"
+        );
+        keeper.file.write(&Floor {
+            position,
+            clean: true,
+            checkpoint_stamp,
+            timestamp_ms: self.last_timestamp_ms(),
+        })?;
+        keeper.position = position;
+        Ok(())
+    }
+
+    /// Store time of the newest record, ms.
+    pub(crate) fn last_timestamp_ms(&self) -> i64 {
+        self.tail.lock().last_timestamp_ms
+    }
+
+    /// Makes the pages of the next group present after a large one, outside of the append lock.
+    pub(crate) fn touch_ahead(&self, group_bytes: u64) {
+        if group_bytes < TOUCH_FROM_BYTES {
+            return;
+        }
+        let position = self.marks.appended();
+        if let Some(file) = self.files.find(position) {
+            let _ = file.populate(position, group_bytes.min(TOUCH_BYTES));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The commit log: one sequence of records over files of one size. It owns the files, the append
+//! lock, the flushing and the durable floor; it promises that records are contiguous, that behind
+//! the end there are only zeros, and that nothing past `readable` is given out. It knows nothing
+//! of queues but the counters it is handed.
+
+mod append;
+mod failure;
+mod file;
+mod files;
+mod flush;
+mod next_file;
+mod open;
+mod read;
+mod recover;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use self::append::Tail;
+use self::failure::Failure;
+use self::files::LogFiles;
+use self::flush::FloorKeeper;
+use self::next_file::{Maker, NextFile};
+use self::stats::Counters;
+use crate::disk::Disk;
+use crate::sync::{Arc, AtomicBool, ChosenLock, Duration, Mutex, Sleeper};
+use crate::watermarks::Watermarks;
+
+pub(crate) use append::Part;
+pub(crate) use open::{KnownQueues, OpenedLog, StopState};
+pub use stats::StoreStats;
+
+/// An open log. Shared by appenders, readers and its two threads.
+#[derive(Debug)]
+pub(crate) struct CommitLog {
+    disk: Arc<dyn Disk>,
+    files: LogFiles,
+    tail: ChosenLock<Tail>,
+    marks: Arc<Watermarks>,
+    next_file: NextFile,
+    maker: Maker,
+    failure: Failure,
+    stats: Counters,
+    /// The flushing thread.
+    sleeper: Sleeper,
+    stop_flushing: AtomicBool,
+    flush_interval: Duration,
+    floor: Mutex<FloorKeeper>,
+    mapped_window_bytes: u64,
+    /// Whether a clock that went back was reported.
+    clock_noted: AtomicBool,
+}
+
+impl CommitLog {
+    pub(crate) fn watermarks(&self) -> &Arc<Watermarks> {
+        &self.marks
+    }
+
+    pub(crate) fn stats(&self) -> StoreStats {
+        self.stats.snapshot()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.stats
+    }
+
+    /// Why the log has failed, if it has.
+    pub(crate) fn failure(&self) -> Option<&Arc<str>> {
+        self.failure.get()
+    }
+
+    /// Reports, once per store, that store times stand still because the clock went back.
+    fn note_clock(&self, now_ms: i64) {
+        use crate::sync::Ordering;
+        if !self.clock_noted.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                now_ms,
+                "the system clock went back; store times stand still until it catches up"
+            );
+        }
+    }
+
+    /// Body of the thread that makes log files ahead of their use.
+    pub(crate) fn run_maker(&self) {
+        self.next_file.run(
+            &self.maker,
+            || self.tail.lock().file.end(),
+            |file| {
+                // Known to readers first: nobody asks for positions that were not published.
+                self.files.push(Arc::clone(&file));
+                self.tail.lock().next = Some(file);
+            },
+        );
+    }
+
+    /// Ends the maker's thread.
+    pub(crate) fn stop_maker(&self) {
+        self.next_file.stop();
+    }
+}

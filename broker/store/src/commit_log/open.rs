@@ -1,0 +1,346 @@
+//! Opening a log: the files as they are found, then the end, then the open log. It promises that
+//! nothing is changed on disk before damage is ruled out, and that the log it returns may be
+//! appended to at once.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::CommitLog;
+use super::append::{Tail, ask_at};
+use super::failure::Failure;
+use super::file::{self, LogFile};
+use super::files::LogFiles;
+use super::flush::FloorKeeper;
+use super::next_file::{self, MakeError, Maker, NextFile, Writing};
+use super::recover::{self, End};
+use super::stats::Counters;
+use crate::disk::{AllocateError, Disk, OpenMode};
+use crate::error::OpenError;
+use crate::floor::{Floor, FloorFile};
+use crate::options::{LockKind, StoreOptions};
+use crate::sync::{Arc, AtomicBool, ChosenLock, Instant, Mutex, Sleeper};
+use crate::watermarks::Watermarks;
+
+/// What the parts derived from the log know about queues before the log is walked.
+pub(crate) trait KnownQueues {
+    /// Next offset of a queue at the position from which the log is walked.
+    fn next_offset(&self, topic: &str, queue_id: i32) -> Option<u64>;
+    /// Log position at which the topic was deleted last.
+    fn deleted_at(&self, topic: &str) -> Option<u64>;
+}
+
+/// How the last run ended, as far as the files tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StopState {
+    /// The newest floor, unless a Java broker has written and died since.
+    pub(crate) floor: Option<Floor>,
+    /// An abort marker was there.
+    pub(crate) aborted: bool,
+}
+
+impl StopState {
+    fn is_clean(&self) -> bool {
+        !self.aborted && self.floor.is_some_and(|floor| floor.clean)
+    }
+}
+
+/// Files found, floor read; nothing changed yet but the floor file's existence.
+pub(crate) struct OpenedLog {
+    disk: Arc<dyn Disk>,
+    files: Vec<Arc<LogFile>>,
+    floor_file: FloorFile,
+    stop: StopState,
+    writing: Writing,
+}
+
+impl OpenedLog {
+    /// Lists and opens the files. `foreign` says that a Java broker died over this directory, so
+    /// that no floor holds.
+    pub(crate) fn find(
+        disk: &Arc<dyn Disk>,
+        options: &StoreOptions,
+        aborted: bool,
+        foreign: bool,
+    ) -> Result<Self, OpenError> {
+        disk.create_dir_all(file::DIRECTORY).map_err(OpenError::io(
+            "create the directory",
+            disk.display(file::DIRECTORY),
+        ))?;
+        next_file::remove_leftovers(&**disk).map_err(OpenError::io(
+            "remove leftovers in",
+            disk.display(crate::layout::DIRECTORY),
+        ))?;
+        let (floor_file, floor) = FloorFile::open(&**disk)
+            .map_err(OpenError::io("open", disk.display(crate::layout::FLOOR)))?;
+        let stop = StopState {
+            floor: floor.filter(|_| !foreign),
+            aborted,
+        };
+        let files = find_files(&**disk, options.commit_log_file_bytes, stop.floor)?;
+        let space = disk
+            .space()
+            .map_err(OpenError::io("ask for the space of", disk.display("")))?;
+        let writing = if space.copies_on_write {
+            Writing::Positioned
+        } else {
+            Writing::Mapped
+        };
+        Ok(Self {
+            disk: Arc::clone(disk),
+            files,
+            floor_file,
+            stop,
+            writing,
+        })
+    }
+
+    pub(crate) fn stop_state(&self) -> StopState {
+        self.stop
+    }
+
+    /// Position of the oldest byte.
+    pub(crate) fn min_position(&self) -> u64 {
+        self.files.first().map_or(0, |file| file.base())
+    }
+
+    /// Finds the end, walking from `from` (the start of a record up to which everything is known),
+    /// makes the disk agree and returns the open log. `durable` is a position that something else
+    /// proves to be flushed, such as a snapshot.
+    pub(crate) fn recover(
+        mut self,
+        options: &StoreOptions,
+        from: u64,
+        durable: u64,
+        known: &dyn KnownQueues,
+    ) -> Result<Arc<CommitLog>, OpenError> {
+        let disk = Arc::clone(&self.disk);
+        let min = self.min_position();
+        let floor = self.stop.floor.map(|floor| floor.position.max(durable));
+        let from = from.max(min);
+        let began = Instant::now();
+        let end = recover::find_end(&*disk, &self.files, from, floor, known)?;
+        let clean = self.stop.is_clean() && floor == Some(end.position);
+        if !clean && !self.files.is_empty() {
+            recover::clear_behind(&*disk, &mut self.files, &end)?;
+            if self.stop.aborted || self.stop.floor.is_some() {
+                let from = floor.unwrap_or_else(|| self.last_two_files());
+                recover::rewrite(&*disk, &self.files, from.max(min), end.position)?;
+            }
+            tracing::info!(
+                end = end.position, floor, walked_from = from, records = end.records, ms = began.elapsed().as_millis() as u64, reason = %end.reason,
+                "the end of the log was looked for, since no clean stop of this program says where it is"
+            );
+        }
+        self.build(options, &end)
+    }
+
+    /// What a Java broker that died may have left unwritten: it flushes every ten seconds at the
+    /// latest, which is taken to be less than two files.
+    fn last_two_files(&self) -> u64 {
+        self.files
+            .iter()
+            .rev()
+            .nth(1)
+            .or(self.files.last())
+            .map_or(0, |file| file.base())
+    }
+
+    fn build(mut self, options: &StoreOptions, end: &End) -> Result<Arc<CommitLog>, OpenError> {
+        let disk = Arc::clone(&self.disk);
+        let file_bytes = options.commit_log_file_bytes;
+        self.prepare_last(file_bytes, end.position)?;
+        let mut maker = Maker {
+            disk: Arc::clone(&disk),
+            file_bytes,
+            writing: self.writing,
+            populate: options.populate_next_file,
+        };
+        if self
+            .files
+            .last()
+            .is_none_or(|last| last.end() <= end.position)
+        {
+            self.files.push(make_first(&mut maker, end.position)?);
+        }
+        if maker.writing == Writing::Positioned {
+            tracing::warn!(
+                "the file system copies on write or cannot allocate ahead: the log is written by pwrite, which is slower; everything else holds"
+            );
+        }
+        let Some(last) = self.files.last().cloned() else {
+            return Err(OpenError::Part {
+                part: "commit log",
+                reason: "there is no file to append to".to_owned(),
+            });
+        };
+        let last_timestamp_ms = self
+            .stop
+            .floor
+            .map_or(0, |floor| floor.timestamp_ms)
+            .max(end.last_timestamp_ms);
+        let tail = Tail {
+            position: end.position,
+            ask_at: ask_at(&last),
+            file: last,
+            next: None,
+            last_timestamp_ms,
+            stopped: false,
+        };
+        let floor = Floor {
+            position: end.position,
+            clean: false,
+            checkpoint_stamp: 0,
+            timestamp_ms: last_timestamp_ms,
+        };
+        self.floor_file
+            .write(&floor)
+            .map_err(OpenError::io("write", disk.display(crate::layout::FLOOR)))?;
+        Ok(Arc::new(CommitLog {
+            files: LogFiles::new(file_bytes, VecDeque::from(self.files)),
+            tail: ChosenLock::new(options.lock_kind() == LockKind::Spin, tail),
+            marks: Arc::new(Watermarks::new(options.flush, end.position)),
+            next_file: NextFile::new(file_bytes, options.next_file_wait),
+            maker,
+            failure: Failure::default(),
+            stats: Counters::default(),
+            sleeper: Sleeper::default(),
+            stop_flushing: AtomicBool::new(false),
+            flush_interval: options.flush_interval,
+            floor: Mutex::new(FloorKeeper {
+                file: self.floor_file,
+                position: end.position,
+                written: Instant::now(),
+            }),
+            mapped_window_bytes: options.mapped_window_bytes,
+            clock_noted: AtomicBool::new(false),
+            disk,
+        }))
+    }
+
+    /// Maps the file that is appended to, after all its blocks are certain: a Java broker leaves
+    /// sparse files.
+    fn prepare_last(&mut self, file_bytes: u64, end: u64) -> Result<(), OpenError> {
+        let Some(last) = self.files.last().cloned() else {
+            return Ok(());
+        };
+        if last.end() <= end || self.writing == Writing::Positioned {
+            return Ok(());
+        }
+        let path = self.disk.display(last.path());
+        match last.file().allocate(file_bytes) {
+            Ok(()) => {}
+            Err(AllocateError::Unsupported) => {
+                self.writing = Writing::Positioned;
+                return Ok(());
+            }
+            Err(AllocateError::NoSpace { bytes }) => {
+                return Err(OpenError::NoSpace { path, bytes });
+            }
+            Err(AllocateError::Io(e)) => {
+                return Err(OpenError::io("allocate the blocks of", path)(e));
+            }
+        }
+        // What recovery read or wrote lies in large folios; appends want single pages.
+        let prepared = last
+            .file()
+            .sync_data()
+            .and_then(|()| last.file().forget_cached())
+            .and_then(|()| LogFile::mapped(last.base(), file_bytes, Arc::clone(last.file())));
+        let mapped = prepared.map_err(OpenError::io("map", path))?;
+        self.files.pop();
+        self.files.push(Arc::new(mapped));
+        Ok(())
+    }
+}
+
+/// Makes the file that a log needs before its first append; the file system shows here whether it
+/// can allocate.
+fn make_first(maker: &mut Maker, base: u64) -> Result<Arc<LogFile>, OpenError> {
+    // Without zeros ahead: a start should not take as long as writing a whole file.
+    let mut made = maker.make(base, || true);
+    if matches!(&made, Err(MakeError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported)
+    {
+        maker.writing = Writing::Positioned;
+        made = maker.make(base, || true);
+    }
+    made.map_err(|e| match e {
+        MakeError::Full { bytes, .. } => OpenError::NoSpace {
+            path: maker.disk.display(&file::path_of(base)),
+            bytes,
+        },
+        MakeError::Io {
+            action,
+            path,
+            source,
+        } => OpenError::Io {
+            action,
+            path,
+            source,
+        },
+    })
+}
+
+/// Opens the log files of a directory, oldest first, checking names, sizes and contiguity.
+fn find_files(
+    disk: &dyn Disk,
+    file_bytes: u64,
+    floor: Option<Floor>,
+) -> Result<Vec<Arc<LogFile>>, OpenError> {
+    let names = disk
+        .list(file::DIRECTORY)
+        .map_err(OpenError::io("list", disk.display(file::DIRECTORY)))?;
+    let mut files: Vec<Arc<LogFile>> = Vec::new();
+    let bases: Vec<u64> = names
+        .iter()
+        .filter_map(|name| file::base_of(name))
+        .collect();
+    for (index, base) in bases.iter().copied().enumerate() {
+        let path = file::path_of(base);
+        let shown = disk.display(&path);
+        let open = disk
+            .open(&path, OpenMode::ReadWrite)
+            .map_err(OpenError::io("open", shown.clone()))?;
+        let found = open
+            .len()
+            .map_err(OpenError::io("ask for the length of", shown.clone()))?;
+        if let Some(expected) = files
+            .last()
+            .map(|last| last.end())
+            .filter(|expected| *expected != base)
+        {
+            return Err(if expected < base {
+                OpenError::MissingFile {
+                    path: disk.display(&file::path_of(expected)),
+                }
+            } else {
+                OpenError::FileSize {
+                    path: shown,
+                    found: base - files.last().map_or(0, |last| last.base()),
+                    configured: file_bytes,
+                }
+            });
+        }
+        if found != file_bytes {
+            // A Java broker that dies while it makes the file ahead leaves a short one behind.
+            let unused = index + 1 == bases.len()
+                && index > 0
+                && floor.is_none_or(|floor| floor.position <= base);
+            if unused && found < file_bytes {
+                tracing::warn!(path = %shown, bytes = found, "the newest log file is shorter than a log file and unused; it is removed");
+                disk.remove(&path).map_err(OpenError::io("remove", shown))?;
+                disk.sync_dir(file::DIRECTORY).map_err(OpenError::io(
+                    "sync the directory",
+                    disk.display(file::DIRECTORY),
+                ))?;
+                continue;
+            }
+            return Err(OpenError::FileSize {
+                path: shown,
+                found,
+                configured: file_bytes,
+            });
+        }
+        files.push(Arc::new(LogFile::unmapped(base, file_bytes, open)));
+    }
+    Ok(files)
+}

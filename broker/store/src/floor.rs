@@ -1,0 +1,189 @@
+//! The durable floor: the log position below which everything is known to be on the device, kept
+//! in a private file of two slots that are written in turn. It promises that a torn write leaves
+//! the other slot, and that a floor is written only after the sync it names; recovery tells damage
+//! from a torn tail by it. It may not look into the log.
+//!
+//! Each slot of 4 KiB begins with 64 bytes, big-endian: magic (8), version (4), state (4, 1 = in use,
+//! 2 = stopped cleanly), sequence (8), floor (8), stamp of the checkpoint file at a clean stop (8),
+//! store time of the newest record below the floor in ms (8), zeros (12), CRC32 of the 60 bytes before (4).
+
+use std::io;
+
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::layout;
+use crate::sync::Arc;
+
+const MAGIC: u64 = u64::from_be_bytes(*b"MSFLOOR\n");
+const VERSION: u32 = 1;
+/// Far enough apart that one torn page cannot hit both.
+const SLOT_BYTES: u64 = 4096;
+const BODY_BYTES: usize = 64;
+const CRC_AT: usize = BODY_BYTES - 4;
+
+/// What the newest intact slot says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Floor {
+    /// Everything below this log position is durable.
+    pub(crate) position: u64,
+    /// The store was closed, and `position` was the log's end.
+    pub(crate) clean: bool,
+    /// At a clean stop: a stamp of Apache's checkpoint file, by which a later run of a Java broker
+    /// shows.
+    pub(crate) checkpoint_stamp: u64,
+    /// Store time of the newest record when this was written, ms; no later record has less.
+    pub(crate) timestamp_ms: i64,
+}
+
+/// The open floor file.
+#[derive(Debug)]
+pub(crate) struct FloorFile {
+    file: Arc<dyn DiskFile>,
+    sequence: u64,
+}
+
+fn encode(sequence: u64, floor: &Floor) -> [u8; BODY_BYTES] {
+    let mut body = [0; BODY_BYTES];
+    body[..8].copy_from_slice(&MAGIC.to_be_bytes());
+    body[8..12].copy_from_slice(&VERSION.to_be_bytes());
+    body[12..16].copy_from_slice(&(if floor.clean { 2u32 } else { 1 }).to_be_bytes());
+    body[16..24].copy_from_slice(&sequence.to_be_bytes());
+    body[24..32].copy_from_slice(&floor.position.to_be_bytes());
+    body[32..40].copy_from_slice(&floor.checkpoint_stamp.to_be_bytes());
+    body[40..48].copy_from_slice(&floor.timestamp_ms.to_be_bytes());
+    let crc = crc32fast::hash(&body[..CRC_AT]);
+    body[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
+    body
+}
+
+fn decode(body: &[u8; BODY_BYTES]) -> Option<(u64, Floor)> {
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&body[at..at + 8]);
+        u64::from_be_bytes(word)
+    };
+    let half = |at: usize| {
+        let mut half = [0; 4];
+        half.copy_from_slice(&body[at..at + 4]);
+        u32::from_be_bytes(half)
+    };
+    let state = half(12);
+    let intact = word(0) == MAGIC
+        && half(8) == VERSION
+        && (1..=2).contains(&state)
+        && half(CRC_AT) == crc32fast::hash(&body[..CRC_AT]);
+    intact.then(|| {
+        (
+            word(16),
+            Floor {
+                position: word(24),
+                clean: state == 2,
+                checkpoint_stamp: word(32),
+                timestamp_ms: word(40).cast_signed(),
+            },
+        )
+    })
+}
+
+impl FloorFile {
+    /// Opens the file, creating it when missing, and reads the newest intact slot.
+    pub(crate) fn open(disk: &dyn Disk) -> io::Result<(Self, Option<Floor>)> {
+        let file = disk.open(layout::FLOOR, OpenMode::Create)?;
+        let mut newest: Option<(u64, Floor)> = None;
+        for slot in 0..2 {
+            let mut body = [0; BODY_BYTES];
+            let read = file.read_at(&mut body, slot * SLOT_BYTES)?;
+            if read < BODY_BYTES {
+                continue;
+            }
+            match decode(&body) {
+                Some(found) if newest.is_none_or(|(sequence, _)| found.0 > sequence) => {
+                    newest = Some(found)
+                }
+                Some(_) => {}
+                None if body.iter().all(|b| *b == 0) => {}
+                None => tracing::warn!(
+                    slot,
+                    "a slot of the durable floor is damaged; the other one counts"
+                ),
+            }
+        }
+        disk.sync_dir(layout::DIRECTORY)?;
+        let sequence = newest.map_or(0, |(sequence, _)| sequence);
+        Ok((Self { file, sequence }, newest.map(|(_, floor)| floor)))
+    }
+
+    /// Writes and syncs a floor, into the slot that does not hold the newest one.
+    pub(crate) fn write(&mut self, floor: &Floor) -> io::Result<()> {
+        let sequence = self.sequence + 1;
+        self.file
+            .write_at(&encode(sequence, floor), (sequence % 2) * SLOT_BYTES)?;
+        self.file.sync_data()?;
+        self.sequence = sequence;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::disk::sim::SimDisk;
+
+    fn floor(position: u64) -> Floor {
+        Floor {
+            position,
+            clean: false,
+            checkpoint_stamp: 7,
+            timestamp_ms: 9,
+        }
+    }
+
+    fn disk() -> SimDisk {
+        let disk = SimDisk::new();
+        disk.create_dir_all(layout::DIRECTORY).unwrap();
+        disk
+    }
+
+    #[test]
+    fn the_newest_slot_counts_and_survives_a_power_cut() {
+        let disk = disk();
+        let (mut file, none) = FloorFile::open(&disk).unwrap();
+        assert_eq!(none, None);
+        for position in [10, 20, 30] {
+            file.write(&floor(position)).unwrap();
+            let (_, read) = FloorFile::open(&disk.crash(position)).unwrap();
+            assert_eq!(read, Some(floor(position)));
+        }
+    }
+
+    #[test]
+    fn a_damaged_slot_leaves_the_other() {
+        let disk = disk();
+        let (mut file, _) = FloorFile::open(&disk).unwrap();
+        file.write(&floor(10)).unwrap();
+        file.write(&floor(20)).unwrap();
+        // Sequence 2 lies in slot 0.
+        for bit in 0..BODY_BYTES as u64 {
+            let hurt = disk.crash(1);
+            hurt.damage(layout::FLOOR, bit, &[0xA5]).unwrap();
+            let (mut file, read) = FloorFile::open(&hurt).unwrap();
+            assert!(read == Some(floor(10)) || read == Some(floor(20)));
+            file.write(&floor(40)).unwrap();
+            assert_eq!(FloorFile::open(&hurt).unwrap().1, Some(floor(40)));
+        }
+    }
+
+    #[test]
+    fn a_cut_in_the_middle_of_a_write_never_loses_the_floor() {
+        for seed in 0..200 {
+            let disk = disk();
+            let (mut file, _) = FloorFile::open(&disk).unwrap();
+            file.write(&floor(10)).unwrap();
+            disk.faults()
+                .fail_sync_after(0, crate::disk::sim::SyncFailure::KeepsDirty);
+            file.write(&floor(20)).unwrap_err();
+            let read = FloorFile::open(&disk.crash(seed)).unwrap().1.unwrap();
+            assert!([10, 20].contains(&read.position));
+        }
+    }
+}

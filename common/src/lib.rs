@@ -2,4 +2,6 @@
 //! config files. It knows nothing of brokers, stores or clients.
 
 pub mod config;
+pub mod json;
+pub mod protocol;
 pub mod remoting;

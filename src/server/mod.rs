@@ -1,0 +1,13 @@
+//! What every server command does around its servers: settings from all layers, log, descriptors, addresses, the banner, readiness
+//! and the stop. The servers themselves are the libraries' work.
+
+pub(crate) mod addresses;
+pub(crate) mod banner;
+pub(crate) mod configuration;
+mod descriptors;
+mod readiness;
+mod stop;
+
+pub(crate) use descriptors::raise_descriptor_limit;
+pub(crate) use readiness::{announce_ready, announce_stopping};
+pub(crate) use stop::Stop;

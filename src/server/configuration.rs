@@ -45,10 +45,7 @@ pub(crate) fn standalone(
         .settings
         .derive(&broker::BROKER_NAME, "broker-a", "standalone");
 
-    let mut own = Layers {
-        accept_unsupported: Vec::new(),
-        ..layers_of_file(&arguments.configuration)
-    };
+    let mut own = layers_of_file(&arguments.configuration);
     own.flag(
         &namesrv::LISTEN_PORT,
         "--namesrv-port",
@@ -114,11 +111,10 @@ pub(crate) fn broker(arguments: &arguments::Broker) -> Result<(Layers, Loaded), 
 }
 
 fn layers_of_file(configuration: &Configuration) -> Layers {
-    Layers {
-        file: configuration.config.clone(),
-        sets: configuration.set.clone(),
-        ..Layers::default()
-    }
+    let mut layers = Layers::default();
+    layers.file.clone_from(&configuration.config);
+    layers.sets.clone_from(&configuration.set);
+    layers
 }
 
 /// The layers common to all servers, for `mainstem config` too.

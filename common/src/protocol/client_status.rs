@@ -165,3 +165,27 @@ pub struct ConsumeStatus {
 
 super::json_body!(ConsumeMessageDirectlyResult);
 super::json_body!(read ConsumerRunningInfo);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn running_info_keeps_its_raw_keys_both_ways() {
+        let queue = r#"{"brokerName":"broker-a","queueId":0,"topic":"TopicTest"}"#;
+        let text = format!(
+            "{}{queue}{}{}",
+            r#"{"mqPopTable":{},"mqTable":{"#,
+            r#":{"cachedMsgCount":0,"cachedMsgMaxOffset":0,"cachedMsgMinOffset":0,"cachedMsgSizeInMiB":0,"commitOffset":10,"droped":false,"lastConsumeTimestamp":1700000000000,"lastLockTimestamp":0,"lastPullTimestamp":1700000000000,"locked":false,"transactionMsgCount":0,"transactionMsgMaxOffset":0,"transactionMsgMinOffset":0,"tryUnlockTimes":0}},"#,
+            r#""properties":{"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"},"statusTable":{"TopicTest":{"consumeFailedMsgs":0,"consumeFailedTPS":0.0,"consumeOKTPS":0.0,"consumeRT":0.0,"pullRT":0.0,"pullTPS":0.0}},"subscriptionSet":[],"userConsumerInfo":{}}"#
+        );
+        let info = ConsumerRunningInfo::from_json(text.as_bytes()).unwrap();
+        assert_eq!(
+            info.mq_table[0].0,
+            MessageQueue::new("TopicTest", "broker-a", 0)
+        );
+        assert_eq!(info.mq_table[0].1.commit_offset, 10);
+        assert_eq!(String::from_utf8(info.to_json()).unwrap(), text);
+    }
+}

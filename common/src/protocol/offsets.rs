@@ -19,6 +19,9 @@ pub struct ConsumerOffsetTable {
     pub group_topic_map: BTreeMap<String, Vec<String>>,
     /// Offset by queue id, by `topic@group`.
     pub offset_table: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// How far was pulled, by queue id, by `topic@group`; for figures only, and absent from the file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pull_offset_table: BTreeMap<String, BTreeMap<i32, i64>>,
 }
 
 /// Offset by delay level.

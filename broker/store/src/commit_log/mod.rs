@@ -94,6 +94,15 @@ impl CommitLog {
         );
     }
 
+    /// Unlinks the oldest file if all of it lies below `position`; whether it did. Its space
+    /// returns with the last lease.
+    pub(crate) fn remove_first_below(&self, position: u64) -> std::io::Result<bool> {
+        let limit = position
+            .min(self.marks.readable())
+            .min(self.marks.flushed());
+        Ok(self.files.remove_first_below(limit, &*self.disk)?.is_some())
+    }
+
     /// Ends the maker's thread.
     pub(crate) fn stop_maker(&self) {
         self.next_file.stop();

@@ -3,5 +3,6 @@
 
 pub mod copies;
 pub mod kafka;
+pub mod load;
 pub mod measure;
 pub mod table;

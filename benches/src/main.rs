@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mainstem_benches::copies::{self, CopiesArgs};
+use mainstem_benches::load::{self, Load};
 
 /// Measures Mainstem and what it is compared with
 #[derive(Parser)]
@@ -17,17 +18,25 @@ struct Args {
 enum Benchmark {
     /// Send a file to a socket by read and write, mmap, sendfile and splice
     Copies(CopiesArgs),
+    /// Load a broker that is already running
+    #[command(subcommand)]
+    Load(Load),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Args::parse().benchmark {
-        Benchmark::Copies(args) => copies::run(&args),
-    };
-    match outcome {
+    match run(Args::parse().benchmark) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
+    match benchmark {
+        Benchmark::Copies(args) => copies::run(&args)?,
+        Benchmark::Load(load) => println!("{}", load::run(&load)?),
+    }
+    Ok(())
 }

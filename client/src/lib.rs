@@ -1,1 +1,16 @@
-//! Being built.
+//! Mainstem's client SDK.
+
+mod consumer;
+mod error;
+mod instance;
+mod message;
+mod producer;
+mod queue_position;
+
+pub use consumer::{ConsumeFrom, Filter};
+pub use error::{
+    BuildError, ConsumeError, NotSentCause, Refusal, RequestError, RouteError, SendError,
+};
+pub use mainstem_common::protocol::MessageQueue;
+pub use message::{DELAY_LEVELS, Message, MessageBuilder, MessageError, ReceivedMessage};
+pub use producer::{BatchReceipt, Producer, ProducerBuilder, SendReceipt, SendStatus};

@@ -1,0 +1,55 @@
+//! Where reading of a queue starts when its group has never committed an offset there.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mainstem_common::protocol::MessageQueue;
+use mainstem_record::topic;
+
+use crate::error::ConsumeError;
+use crate::instance::Instance;
+use crate::queue_position;
+
+/// Where a group that is new to a queue starts reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConsumeFrom {
+    /// At the oldest message that the broker still has.
+    Earliest,
+    /// Behind the newest message: only what is sent from now on.
+    #[default]
+    Latest,
+    /// At the first message stored at this time or later.
+    Time(SystemTime),
+}
+
+impl ConsumeFrom {
+    /// The name that heartbeats carry.
+    pub(crate) fn wire_name(self) -> &'static str {
+        match self {
+            Self::Earliest => "CONSUME_FROM_FIRST_OFFSET",
+            Self::Latest => "CONSUME_FROM_LAST_OFFSET",
+            Self::Time(_) => "CONSUME_FROM_TIMESTAMP",
+        }
+    }
+
+    /// The offset to start a queue at. Messages to be retried were the group's before: none of them is passed by.
+    pub(crate) async fn offset(
+        self,
+        instance: &Instance,
+        queue: &MessageQueue,
+    ) -> Result<i64, ConsumeError> {
+        if topic::is_retry(&queue.topic) {
+            return queue_position::min_offset(instance, queue).await;
+        }
+        match self {
+            Self::Earliest => queue_position::min_offset(instance, queue).await,
+            Self::Latest => queue_position::max_offset(instance, queue).await,
+            Self::Time(time) => {
+                let ms = time
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |since| since.as_millis());
+                queue_position::offset_at(instance, queue, i64::try_from(ms).unwrap_or(i64::MAX))
+                    .await
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! Everything here measures and prints; nothing here is needed to run a broker.
 
 pub mod copies;
+pub mod group_flush;
 pub mod kafka;
 pub mod load;
 pub mod measure;

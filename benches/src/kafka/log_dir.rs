@@ -4,14 +4,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use super::open_files::OpenFiles;
 use super::partition::{Partition, PartitionConfig};
+use crate::group_flush::{GroupFlush, Pace, Ticket, sync_in_parallel};
 
 /// When bytes are made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,38 +29,19 @@ pub enum FlushPolicy {
     SyncFs,
 }
 
-/// Proof of an append, to wait on.
-#[derive(Debug, Clone, Copy)]
-pub struct Ticket(u64);
-
-#[derive(Default)]
-struct Round {
-    dirty: Vec<u32>,
-    /// Appends so far; a ticket is its value after the append.
-    appended: u64,
-    /// Every ticket up to here is durable.
-    durable: u64,
-    failed: Option<String>,
-    stop: bool,
-}
-
 struct Shared {
     dir: PathBuf,
     partitions: Vec<Partition>,
-    is_dirty: Vec<AtomicBool>,
     unflushed: Vec<AtomicU64>,
     policy: FlushPolicy,
-    round: Mutex<Round>,
-    wake_flusher: Condvar,
-    wake_waiters: Condvar,
     syncs: AtomicU64,
 }
 
 /// All partitions and their flusher.
 pub struct LogDir {
+    flusher: Option<GroupFlush>,
     shared: Arc<Shared>,
     files: Arc<OpenFiles>,
-    flusher: Option<JoinHandle<()>>,
 }
 
 impl LogDir {
@@ -85,31 +64,26 @@ impl LogDir {
         }
         let shared = Arc::new(Shared {
             dir: dir.to_owned(),
-            is_dirty: all.iter().map(|_| AtomicBool::new(false)).collect(),
             unflushed: all.iter().map(|_| AtomicU64::new(0)).collect(),
             partitions: all,
             policy,
-            round: Mutex::default(),
-            wake_flusher: Condvar::new(),
-            wake_waiters: Condvar::new(),
             syncs: AtomicU64::new(0),
         });
-        let needs_flusher = matches!(
-            policy,
-            FlushPolicy::Interval(_) | FlushPolicy::Group { .. } | FlushPolicy::SyncFs
-        );
-        let flusher = needs_flusher
-            .then(|| {
-                let shared = Arc::clone(&shared);
-                std::thread::Builder::new()
-                    .name("kafka-flush".into())
-                    .spawn(move || shared.flush_rounds())
+        let pace = match policy {
+            FlushPolicy::Never | FlushPolicy::Messages(_) => None,
+            FlushPolicy::Interval(interval) => Some(Pace::Every(interval)),
+            FlushPolicy::Group { .. } | FlushPolicy::SyncFs => Some(Pace::AtOnce),
+        };
+        let start = |pace| {
+            let theirs = Arc::clone(&shared);
+            GroupFlush::start(shared.partitions.len(), pace, move |dirty| {
+                theirs.sync(dirty)
             })
-            .transpose()?;
+        };
         Ok(Self {
+            flusher: pace.map(start).transpose()?,
             shared,
             files,
-            flusher,
         })
     }
 
@@ -120,55 +94,28 @@ impl LogDir {
         encoded: &mut [u8],
         messages: u64,
     ) -> io::Result<(i64, Ticket)> {
-        let shared = &self.shared;
         let target = self.partition(partition)?;
         let offset = target.append(encoded)?;
-        match shared.policy {
-            FlushPolicy::Never => Ok((offset, Ticket(0))),
-            FlushPolicy::Messages(every) => {
-                let unflushed = &shared.unflushed[partition as usize];
-                if unflushed.fetch_add(messages, Ordering::Relaxed) + messages >= every {
-                    unflushed.store(0, Ordering::Relaxed);
-                    target.sync(true)?;
-                    shared.syncs.fetch_add(3, Ordering::Relaxed);
-                }
-                Ok((offset, Ticket(0)))
-            }
-            FlushPolicy::Interval(_) | FlushPolicy::Group { .. } | FlushPolicy::SyncFs => {
-                let first = !shared.is_dirty[partition as usize].swap(true, Ordering::AcqRel);
-                let mut round = shared.round.lock();
-                if first {
-                    round.dirty.push(partition);
-                }
-                round.appended += 1;
-                let ticket = Ticket(round.appended);
-                drop(round);
-                if !matches!(shared.policy, FlushPolicy::Interval(_)) {
-                    shared.wake_flusher.notify_one();
-                }
-                Ok((offset, ticket))
+        if let Some(flusher) = &self.flusher {
+            return Ok((offset, flusher.appended(partition)));
+        }
+        if let FlushPolicy::Messages(every) = self.shared.policy {
+            let unflushed = &self.shared.unflushed[partition as usize];
+            if unflushed.fetch_add(messages, Ordering::Relaxed) + messages >= every {
+                unflushed.store(0, Ordering::Relaxed);
+                target.sync(true)?;
+                // The log and both indexes.
+                self.shared.syncs.fetch_add(3, Ordering::Relaxed);
             }
         }
+        Ok((offset, Ticket::DURABLE_AS_IT_IS))
     }
 
     /// Waits until the ticket's append is durable by the policy; at once where the policy promises nothing more.
     pub fn wait_durable(&self, ticket: Ticket) -> io::Result<()> {
-        if !matches!(
-            self.shared.policy,
-            FlushPolicy::Group { .. } | FlushPolicy::SyncFs
-        ) {
-            return Ok(());
-        }
-        let mut round = self.shared.round.lock();
-        while round.durable < ticket.0 {
-            if let Some(cause) = &round.failed {
-                return Err(io::Error::other(format!(
-                    "an earlier flush failed: {cause}"
-                )));
-            }
-            self.shared.wake_waiters.wait(&mut round);
-        }
-        Ok(())
+        self.flusher
+            .as_ref()
+            .map_or(Ok(()), |flusher| flusher.wait(ticket))
     }
 
     /// A partition by its number (topic x partitions + partition).
@@ -198,90 +145,23 @@ impl LogDir {
 
     /// A clean stop.
     pub fn close(mut self) -> io::Result<()> {
-        self.stop_flusher();
+        self.flusher.take();
         self.shared.partitions.iter().try_for_each(Partition::close)
-    }
-
-    fn stop_flusher(&mut self) {
-        self.shared.round.lock().stop = true;
-        self.shared.wake_flusher.notify_all();
-        if let Some(flusher) = self.flusher.take() {
-            // A panic of the flusher has been printed by its thread; there is nothing to add.
-            let _ = flusher.join();
-        }
-    }
-}
-
-impl Drop for LogDir {
-    fn drop(&mut self) {
-        self.stop_flusher();
     }
 }
 
 impl Shared {
-    fn flush_rounds(&self) {
-        loop {
-            let (dirty, upto) = {
-                let mut round = self.round.lock();
-                if let FlushPolicy::Interval(every) = self.policy {
-                    if !round.stop {
-                        self.wake_flusher.wait_for(&mut round, every);
-                    }
-                } else {
-                    while round.dirty.is_empty() && !round.stop {
-                        self.wake_flusher.wait(&mut round);
-                    }
-                }
-                if round.stop && round.dirty.is_empty() {
-                    return;
-                }
-                (std::mem::take(&mut round.dirty), round.appended)
-            };
-            for &partition in &dirty {
-                self.is_dirty[partition as usize].store(false, Ordering::Release);
-            }
-            let outcome = self.flush(&dirty);
-            let mut round = self.round.lock();
-            match outcome {
-                Ok(()) => round.durable = upto,
-                Err(e) => round.failed = Some(e.to_string()),
-            }
-            let failed = round.failed.is_some();
-            drop(round);
-            self.wake_waiters.notify_all();
-            if failed {
-                return;
-            }
-        }
-    }
-
-    fn flush(&self, dirty: &[u32]) -> io::Result<()> {
+    fn sync(&self, dirty: &[u32]) -> io::Result<()> {
         let parallel = match self.policy {
             FlushPolicy::SyncFs => {
                 self.syncs.fetch_add(1, Ordering::Relaxed);
                 return self.sync_file_system();
             }
-            FlushPolicy::Group { parallel } => parallel.max(1),
+            FlushPolicy::Group { parallel } => parallel,
             _ => 1,
         };
         self.syncs.fetch_add(dirty.len() as u64, Ordering::Relaxed);
-        let sync_each = |part: &[u32]| {
-            part.iter()
-                .try_for_each(|&p| self.partitions[p as usize].sync(false))
-        };
-        if parallel == 1 || dirty.len() == 1 {
-            return sync_each(dirty);
-        }
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = dirty
-                .chunks(dirty.len().div_ceil(parallel))
-                .map(|part| scope.spawn(move || sync_each(part)))
-                .collect();
-            threads.into_iter().try_for_each(|t| {
-                t.join()
-                    .unwrap_or_else(|_| Err(io::Error::other("a flush thread panicked")))
-            })
-        })
+        sync_in_parallel(dirty, parallel, |p| self.partitions[p as usize].sync(false))
     }
 
     fn sync_file_system(&self) -> io::Result<()> {

@@ -87,8 +87,8 @@ pub(crate) struct Standalone {
     /// Port of the broker; 0 is any free one [default: 10911]
     #[arg(long, value_name = "N")]
     pub(crate) broker_port: Option<u16>,
-    /// The broker's second port, which the dashboard uses: auto (broker port - 2) or off
-    #[arg(long, value_name = "auto|off")]
+    /// The broker's second port, which the dashboard uses: auto (broker port - 2), off, or a port
+    #[arg(long, value_name = "auto|off|N")]
     pub(crate) fast_port: Option<String>,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
@@ -120,8 +120,8 @@ pub(crate) struct Broker {
     /// Port; 0 is any free one [default: 10911]
     #[arg(long, value_name = "N")]
     pub(crate) broker_port: Option<u16>,
-    /// The second port, which the dashboard uses: auto (broker port - 2) or off
-    #[arg(long, value_name = "auto|off")]
+    /// The second port, which the dashboard uses: auto (broker port - 2), off, or a port
+    #[arg(long, value_name = "auto|off|N")]
     pub(crate) fast_port: Option<String>,
     /// The broker's name in routes [default: the host's name]
     #[arg(long, value_name = "NAME")]

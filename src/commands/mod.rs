@@ -1,6 +1,7 @@
 //! A file per subcommand: each takes its arguments and runs to the end.
 
 pub(crate) mod broker;
+pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod consume;
 pub(crate) mod nameserver;

@@ -2,6 +2,7 @@
 //! what to try next. The last line begins with `ready`, which scripts and tests wait for.
 
 use std::io::{Write, stdout};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Lines of a name and its value, then commands to try.
@@ -60,6 +61,21 @@ pub(crate) fn program() -> String {
     } else {
         name
     }
+}
+
+/// Commands that show a message making the whole trip.
+pub(crate) fn client_commands(name_server: SocketAddr) -> Vec<String> {
+    let program = program();
+    let option = if name_server.port() == 9876 && name_server.ip().is_loopback() {
+        String::new()
+    } else {
+        format!(" -n {name_server}")
+    };
+    vec![
+        format!("echo hello | {program} produce greetings{option}"),
+        format!("{program} consume greetings --until-end{option}"),
+        format!("{program} status{option}"),
+    ]
 }
 
 /// What an acknowledgement means, in words.

@@ -184,8 +184,7 @@ static NO_MEANING: &[NoMeaning] = &[
         reason: "control of cold reads is not built yet",
         names: "accessMessageInMemoryHotRatio accessMessageInMemoryMaxRatio cgColdReadThreshold \
                 coldCtrStrategyEnable coldDataFlowControlEnable coldDataScanEnable \
-                dataReadAheadEnable globalColdReadThreshold maxTransferBytesOnMessageInDisk \
-                maxTransferCountOnMessageInDisk usePIDColdCtrStrategy",
+                dataReadAheadEnable globalColdReadThreshold usePIDColdCtrStrategy",
     },
     NoMeaning {
         reason: "how files are written, mapped and warmed is decided by the store itself",

@@ -38,6 +38,8 @@ pub enum Kind {
     Port,
     /// One of a few words.
     Choice(&'static [&'static str]),
+    /// `off`, `auto`, or a port of its own.
+    FastPort,
     /// A name of a cluster, broker or region: 1 to 127 characters out of `% | a-z A-Z 0-9 _ - .`; empty only where the default is.
     Name,
     /// An IP address, or empty.
@@ -77,6 +79,10 @@ impl Kind {
                 .iter()
                 .find(|word| word.eq_ignore_ascii_case(raw))
                 .map(|word| (*word).to_owned()),
+            Kind::FastPort => match raw {
+                "off" | "auto" => Some(raw.to_owned()),
+                _ => raw.parse::<u16>().ok().map(|port| port.to_string()),
+            },
             Kind::Name => {
                 let fine = raw.len() <= MAX_NAME_LEN
                     && raw.chars().all(|c| {
@@ -123,6 +129,7 @@ impl Kind {
             Kind::Int { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Port => "a port from 0 to 65535 (0: any free one)".to_owned(),
             Kind::Choice(words) => words.join(", "),
+            Kind::FastPort => "auto (the port minus 2), off, or a port".to_owned(),
             Kind::Name => format!("1 to {MAX_NAME_LEN} characters of a-z A-Z 0-9 _ - . % |"),
             Kind::Ip => "an IP address".to_owned(),
             Kind::Addresses => "host:port, several separated by ;".to_owned(),

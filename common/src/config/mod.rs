@@ -16,6 +16,7 @@ mod unsupported;
 
 pub use file::{Entry, Format, read_file};
 pub use key::{Key, KeyInfo, Kind, Role, Setting, When};
+pub use keys::{broker, namesrv};
 pub use layers::{Layers, Loaded};
 pub use problem::{Problem, Problems, Warning};
 pub use settings::{Change, Effective, Settings, Source};

@@ -17,7 +17,7 @@ keys! {
         "The address that clients are told (`--advertise`). Unless set it is the listen address, for 0.0.0.0 that of the default route.";
     LISTEN_PORT: u16 = "listenPort", Kind::Port, "10911", "", Start,
         "The port for clients (`--broker-port`).";
-    FAST_PORT: String = "fastPort", Kind::Choice(&["auto", "off"]), "auto", "", Start,
+    FAST_PORT: String = "fastPort", Kind::FastPort, "auto", "", Start,
         "The second port, which the dashboard and clients set to it use (`--fast-port`): auto is `listenPort` - 2, off leaves it out.";
     NAMESRV_ADDR: Vec<String> = "namesrvAddr", Kind::Addresses, "", "", Start,
         "The name servers to register with, all of them (`--namesrv`, else the environment's NAMESRV_ADDR).";

@@ -10,9 +10,13 @@ keys! {
     SHORT_POLLING_TIME_MILLS: u64 = "shortPollingTimeMills", Kind::Int { min: 1, max: 60_000 }, "1000", "ms", Live,
         "How long such a pull waits when long polling is off.";
     MAX_TRANSFER_COUNT_ON_MESSAGE_IN_MEMORY: u32 = "maxTransferCountOnMessageInMemory", Kind::Int { min: 1, max: 10_000 }, "32", "messages", Live,
-        "The most messages that one pull returns.";
+        "The most messages that one pull returns from memory.";
     MAX_TRANSFER_BYTES_ON_MESSAGE_IN_MEMORY: u32 = "maxTransferBytesOnMessageInMemory", Kind::Int { min: 1_024, max: 16_777_216 }, "262144", "bytes", Live,
-        "The most bytes that one pull returns; a single longer message is returned alone.";
+        "The most bytes that one pull returns from memory; a single longer message is returned alone.";
+    MAX_TRANSFER_COUNT_ON_MESSAGE_IN_DISK: u32 = "maxTransferCountOnMessageInDisk", Kind::Int { min: 1, max: 10_000 }, "8", "messages", Start,
+        "The most messages that one pull returns from disk.";
+    MAX_TRANSFER_BYTES_ON_MESSAGE_IN_DISK: u32 = "maxTransferBytesOnMessageInDisk", Kind::Int { min: 1_024, max: 16_777_216 }, "65536", "bytes", Start,
+        "The most bytes that one pull returns from disk; a single longer message is returned alone.";
     NOTIFY_CONSUMER_IDS_CHANGED_ENABLE: bool = "notifyConsumerIdsChangedEnable", Kind::Bool, "true", "", Live,
         "Whether the members of a group are told at once when one joins or leaves.";
     CHANNEL_EXPIRED_TIMEOUT: u64 = "channelExpiredTimeout", Kind::Int { min: 1_000, max: 3_600_000 }, "120000", "ms", Start,

@@ -1,0 +1,72 @@
+//! What the client commands share: the runtime, patience with brokers that are not there yet, and bars.
+
+use std::future::Future;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::failure::Failure;
+use crate::log::Log;
+
+/// Runs a client command to its end.
+pub(crate) fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    Log::start_quiet();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)?;
+    let result = runtime.block_on(command);
+    // A thread that reads stdin may never end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Waits for Ctrl-C.
+pub(crate) async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks again while the answer is an error that may pass, for at most `patience`.
+pub(crate) async fn patiently<T, E, F>(
+    patience: Duration,
+    ask: impl Fn() -> F,
+    may_pass: impl Fn(&E) -> bool,
+) -> Result<T, Failure>
+where
+    E: std::fmt::Display,
+    F: Future<Output = Result<T, E>>,
+{
+    let started = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if may_pass(&error) && started.elapsed() < patience => {
+                tracing::debug!(%error, "asking again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) => return Err(Failure::failed(error)),
+        }
+    }
+}
+
+/// A bar on stderr, where that is a terminal.
+pub(crate) fn progress_bar(length: Option<u64>, style: ProgressStyle) -> Option<ProgressBar> {
+    if !stderr().is_terminal() {
+        return None;
+    }
+    let bar = match length {
+        Some(length) => ProgressBar::new(length),
+        None => ProgressBar::new_spinner(),
+    };
+    bar.set_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    Some(bar)
+}

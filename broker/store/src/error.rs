@@ -61,9 +61,9 @@ pub enum OpenError {
         /// The configured size.
         configured: u64,
     },
-    /// The commit log has a gap between two files.
+    /// A file that the log must have is not there.
     #[error(
-        "commit-log file {path} is missing: the log has files before and after it; restore it, or give the loss up with `mainstem store repair`"
+        "commit-log file {path} is missing, though the log is known to reach it: restore it, or give the loss up with `mainstem store repair`"
     )]
     MissingFile {
         /// The file that should be there.

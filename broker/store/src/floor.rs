@@ -4,7 +4,7 @@
 //! from a torn tail by it. It may not look into the log.
 //!
 //! Each slot of 4 KiB begins with 64 bytes, big-endian: magic (8), version (4), state (4, 1 = in use,
-//! 2 = stopped cleanly), sequence (8), floor (8), stamp of the checkpoint file at a clean stop (8),
+//! 2 = stopped cleanly), sequence (8), floor (8), state id of the directory (8),
 //! store time of the newest record below the floor in ms (8), zeros (12), CRC32 of the 60 bytes before (4).
 
 use std::io;
@@ -27,9 +27,8 @@ pub(crate) struct Floor {
     pub(crate) position: u64,
     /// The store was closed, and `position` was the log's end.
     pub(crate) clean: bool,
-    /// At a clean stop: a stamp of Apache's checkpoint file, by which a later run of a Java broker
-    /// shows.
-    pub(crate) checkpoint_stamp: u64,
+    /// The state of the directory that it belongs to.
+    pub(crate) state_id: u64,
     /// Store time of the newest record when this was written, ms; no later record has less.
     pub(crate) timestamp_ms: i64,
 }
@@ -48,7 +47,7 @@ fn encode(sequence: u64, floor: &Floor) -> [u8; BODY_BYTES] {
     body[12..16].copy_from_slice(&(if floor.clean { 2u32 } else { 1 }).to_be_bytes());
     body[16..24].copy_from_slice(&sequence.to_be_bytes());
     body[24..32].copy_from_slice(&floor.position.to_be_bytes());
-    body[32..40].copy_from_slice(&floor.checkpoint_stamp.to_be_bytes());
+    body[32..40].copy_from_slice(&floor.state_id.to_be_bytes());
     body[40..48].copy_from_slice(&floor.timestamp_ms.to_be_bytes());
     let crc = crc32fast::hash(&body[..CRC_AT]);
     body[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
@@ -77,7 +76,7 @@ fn decode(body: &[u8; BODY_BYTES]) -> Option<(u64, Floor)> {
             Floor {
                 position: word(24),
                 clean: state == 2,
-                checkpoint_stamp: word(32),
+                state_id: word(32),
                 timestamp_ms: word(40).cast_signed(),
             },
         )
@@ -133,7 +132,7 @@ mod tests {
         Floor {
             position,
             clean: false,
-            checkpoint_stamp: 7,
+            state_id: 7,
             timestamp_ms: 9,
         }
     }

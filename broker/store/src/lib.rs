@@ -12,6 +12,7 @@ mod layout;
 mod log_reader;
 mod options;
 mod outcome;
+mod owner;
 mod queue_counter;
 mod slice;
 mod sync;

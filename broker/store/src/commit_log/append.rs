@@ -69,7 +69,7 @@ impl CommitLog {
                 limit_bytes: limit,
             });
         }
-        let mut deadline = None;
+        let mut ticket = None;
         loop {
             let mut tail = self.tail.lock();
             if tail.stopped {
@@ -78,8 +78,7 @@ impl CommitLog {
             }
             if !self.make_room(&mut tail, records.len())? {
                 drop(tail);
-                let deadline = *deadline.get_or_insert_with(|| self.next_file.deadline());
-                self.next_file.wait(deadline)?;
+                self.next_file.wait(&mut ticket)?;
                 continue;
             }
             let clock_went_back = now_ms < tail.last_timestamp_ms;

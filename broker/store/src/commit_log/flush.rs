@@ -26,6 +26,7 @@ pub(crate) struct FloorKeeper {
     pub(super) file: FloorFile,
     pub(super) position: u64,
     pub(super) written: Instant,
+    pub(super) state_id: u64,
 }
 
 impl CommitLog {
@@ -147,6 +148,7 @@ impl CommitLog {
     }
 
     fn write_floor(&self, keeper: &mut FloorKeeper, position: u64) -> io::Result<()> {
+        let state_id = keeper.state_id;
         debug_assert!(
             position <= self.marks.flushed(),
             "a floor names only what was synced"
@@ -154,7 +156,7 @@ impl CommitLog {
         keeper.file.write(&Floor {
             position,
             clean: false,
-            checkpoint_stamp: 0,
+            state_id,
             timestamp_ms: self.last_timestamp_ms(),
         })?;
         keeper.position = position;
@@ -164,9 +166,9 @@ impl CommitLog {
     }
 
     /// Writes the mark of a clean stop: the last thing that touches the log.
-    pub(crate) fn write_clean_floor(&self, checkpoint_stamp: u64) -> io::Result<()> {
+    pub(crate) fn write_clean_floor(&self) -> io::Result<()> {
         let mut keeper = self.floor.lock();
-        let position = self.marks.flushed();
+        let (position, state_id) = (self.marks.flushed(), keeper.state_id);
         assert_eq!(
             position,
             self.marks.appended(),
@@ -175,7 +177,7 @@ impl CommitLog {
         keeper.file.write(&Floor {
             position,
             clean: true,
-            checkpoint_stamp,
+            state_id,
             timestamp_ms: self.last_timestamp_ms(),
         })?;
         keeper.position = position;

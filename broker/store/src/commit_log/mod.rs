@@ -28,7 +28,7 @@ use crate::sync::{Arc, AtomicBool, ChosenLock, Duration, Mutex, Sleeper};
 use crate::watermarks::Watermarks;
 
 pub(crate) use append::Part;
-pub(crate) use open::{KnownQueues, OpenedLog, StopState};
+pub(crate) use open::{KnownQueues, OpenedLog};
 pub use stats::StoreStats;
 
 /// An open log. Shared by appenders, readers and its two threads.
@@ -85,7 +85,10 @@ impl CommitLog {
     pub(crate) fn run_maker(&self) {
         self.next_file.run(
             &self.maker,
-            || self.tail.lock().file.end(),
+            || {
+                let tail = self.tail.lock();
+                tail.next.is_none().then(|| tail.file.end())
+            },
             |file| {
                 // Known to readers first: nobody asks for positions that were not published.
                 self.files.push(Arc::clone(&file));

@@ -50,6 +50,13 @@ struct State {
     made: u64,
 }
 
+/// Since when an appender waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    made: u64,
+    deadline: Instant,
+}
+
 #[derive(Debug, Clone)]
 enum Refusal {
     Full { available_bytes: u64 },
@@ -80,25 +87,33 @@ impl NextFile {
         }
     }
 
-    pub(super) fn deadline(&self) -> Instant {
-        Instant::now() + self.wait
-    }
-
     /// Asks for the next file; never blocks for long.
     pub(super) fn ask(&self) {
         self.state.lock().wanted = true;
         self.changed.notify_all();
     }
 
-    /// Waits until a file was made, or appends stop.
-    pub(super) fn wait(&self, deadline: Instant) -> Result<(), AppendError> {
+    /// Waits for a file. The first call, with an empty ticket, only fills it in, so that the
+    /// caller looks again whether a file came meanwhile; a later call waits for one that came
+    /// after that, or for the end of appends.
+    pub(super) fn wait(&self, ticket: &mut Option<Ticket>) -> Result<(), AppendError> {
         let mut state = self.state.lock();
-        let made = state.made;
+        let Some(Ticket { made, deadline }) = *ticket else {
+            *ticket = Some(Ticket {
+                made: state.made,
+                deadline: Instant::now() + self.wait,
+            });
+            return Ok(());
+        };
         state.wanted = true;
         state.urgent = true;
         self.changed.notify_all();
         loop {
             if state.made != made || self.stop.load(Ordering::Relaxed) {
+                *ticket = Some(Ticket {
+                    made: state.made,
+                    deadline,
+                });
                 return Ok(());
             }
             if let Some(Refusal::Full { available_bytes }) = state.refused {
@@ -129,55 +144,63 @@ impl NextFile {
         self.stop.load(Ordering::Relaxed) || self.state.lock().urgent
     }
 
-    /// Body of the allocating thread: makes a file each time one is asked for and hands it to
-    /// `install`; `base` gives the position at which it must begin.
+    /// Body of the allocating thread: makes a file whenever `base` says where one is missing, and
+    /// hands it to `install`.
     pub(crate) fn run(
         &self,
         maker: &Maker,
-        base: impl Fn() -> u64,
+        base: impl Fn() -> Option<u64>,
         install: impl Fn(Arc<LogFile>),
     ) {
-        loop {
-            {
-                let mut state = self.state.lock();
-                while !state.wanted && !self.stop.load(Ordering::Relaxed) {
-                    self.changed.wait(&mut state);
+        while self.await_request() {
+            // The request was taken before this look: one that comes later is not lost.
+            let Some(base) = base() else { continue };
+            match maker.make(base, || self.is_urgent()) {
+                Ok(file) => {
+                    install(file);
+                    self.note_made();
                 }
-                if self.stop.load(Ordering::Relaxed) {
-                    return;
-                }
+                Err(error) => self.note_refusal(&error),
             }
-            let made = maker.make(base(), || self.is_urgent());
-            if let Ok(file) = &made {
-                install(Arc::clone(file));
-            }
-            let mut state = self.state.lock();
-            match made {
-                Ok(_) => {
-                    state.made += 1;
-                    state.wanted = false;
-                    state.urgent = false;
-                    if state.refused.take().is_some() {
-                        tracing::info!("the next commit-log file is there: appends resume");
-                    }
-                    self.changed.notify_all();
-                }
-                Err(error) => {
-                    if state.refused.is_none() {
-                        tracing::error!(%error, "cannot make the next commit-log file; trying again until it can be made");
-                    }
-                    state.refused = Some(match error {
-                        MakeError::Full {
-                            available_bytes, ..
-                        } => Refusal::Full { available_bytes },
-                        MakeError::Io { .. } => Refusal::Error,
-                    });
-                    self.changed.notify_all();
-                    if !self.stop.load(Ordering::Relaxed) {
-                        self.changed.wait_for(&mut state, RETRY);
-                    }
-                }
-            }
+        }
+    }
+
+    /// Waits for a request and takes it; `false` when the thread is to end.
+    fn await_request(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.wanted && !self.stop.load(Ordering::Relaxed) {
+            self.changed.wait(&mut state);
+        }
+        state.wanted = false;
+        !self.stop.load(Ordering::Relaxed)
+    }
+
+    fn note_made(&self) {
+        let mut state = self.state.lock();
+        state.made += 1;
+        state.urgent = false;
+        if state.refused.take().is_some() {
+            tracing::info!("the next commit-log file is there: appends resume");
+        }
+        self.changed.notify_all();
+    }
+
+    /// Tells the waiters, then rests before the next try.
+    fn note_refusal(&self, error: &MakeError) {
+        let mut state = self.state.lock();
+        if state.refused.is_none() {
+            tracing::error!(%error, "cannot make the next commit-log file; trying again until it can be made");
+        }
+        state.refused = Some(match *error {
+            MakeError::Full {
+                available_bytes, ..
+            } => Refusal::Full { available_bytes },
+            MakeError::Io { .. } => Refusal::Error,
+        });
+        state.wanted = true;
+        self.changed.notify_all();
+        if !self.stop.load(Ordering::Relaxed) {
+            self.changed.wait_for(&mut state, RETRY);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::disk::{AllocateError, Disk, OpenMode};
 use crate::error::OpenError;
 use crate::floor::{Floor, FloorFile};
 use crate::options::{LockKind, StoreOptions};
+use crate::owner::LastWriter;
 use crate::sync::{Arc, AtomicBool, ChosenLock, Instant, Mutex, Sleeper};
 use crate::watermarks::Watermarks;
 
@@ -29,38 +30,25 @@ pub(crate) trait KnownQueues {
     fn deleted_at(&self, topic: &str) -> Option<u64>;
 }
 
-/// How the last run ended, as far as the files tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StopState {
-    /// The newest floor, unless a Java broker has written and died since.
-    pub(crate) floor: Option<Floor>,
-    /// An abort marker was there.
-    pub(crate) aborted: bool,
-}
-
-impl StopState {
-    fn is_clean(&self) -> bool {
-        !self.aborted && self.floor.is_some_and(|floor| floor.clean)
-    }
-}
-
 /// Files found, floor read; nothing changed yet but the floor file's existence.
 pub(crate) struct OpenedLog {
     disk: Arc<dyn Disk>,
     files: Vec<Arc<LogFile>>,
     floor_file: FloorFile,
-    stop: StopState,
+    floor: Option<Floor>,
+    last: LastWriter,
+    state_id: u64,
     writing: Writing,
 }
 
 impl OpenedLog {
-    /// Lists and opens the files. `foreign` says that a Java broker died over this directory, so
-    /// that no floor holds.
+    /// Lists and opens the files. `last` wrote the directory last; a floor counts only if that
+    /// was this program, in the state with `state_id`.
     pub(crate) fn find(
         disk: &Arc<dyn Disk>,
         options: &StoreOptions,
-        aborted: bool,
-        foreign: bool,
+        last: LastWriter,
+        state_id: u64,
     ) -> Result<Self, OpenError> {
         disk.create_dir_all(file::DIRECTORY).map_err(OpenError::io(
             "create the directory",
@@ -72,11 +60,10 @@ impl OpenedLog {
         ))?;
         let (floor_file, floor) = FloorFile::open(&**disk)
             .map_err(OpenError::io("open", disk.display(crate::layout::FLOOR)))?;
-        let stop = StopState {
-            floor: floor.filter(|_| !foreign),
-            aborted,
-        };
-        let files = find_files(&**disk, options.commit_log_file_bytes, stop.floor)?;
+        let floor = floor.filter(|floor| {
+            matches!(last, LastWriter::Mainstem { .. }) && floor.state_id == state_id
+        });
+        let files = find_files(&**disk, options.commit_log_file_bytes, floor)?;
         let space = disk
             .space()
             .map_err(OpenError::io("ask for the space of", disk.display("")))?;
@@ -89,13 +76,11 @@ impl OpenedLog {
             disk: Arc::clone(disk),
             files,
             floor_file,
-            stop,
+            floor,
+            last,
+            state_id,
             writing,
         })
-    }
-
-    pub(crate) fn stop_state(&self) -> StopState {
-        self.stop
     }
 
     /// Position of the oldest byte.
@@ -115,14 +100,20 @@ impl OpenedLog {
     ) -> Result<Arc<CommitLog>, OpenError> {
         let disk = Arc::clone(&self.disk);
         let min = self.min_position();
-        let floor = self.stop.floor.map(|floor| floor.position.max(durable));
+        // Without an intact floor of its own, a directory of this program has the one that
+        // something else proves; one that a Java broker wrote has none.
+        let floor = matches!(self.last, LastWriter::Mainstem { .. })
+            .then(|| self.floor.map_or(0, |floor| floor.position).max(durable));
         let from = from.max(min);
         let began = Instant::now();
         let end = recover::find_end(&*disk, &self.files, from, floor, known)?;
-        let clean = self.stop.is_clean() && floor == Some(end.position);
-        if !clean && !self.files.is_empty() {
+        let closed = matches!(self.last, LastWriter::Mainstem { clean: true, .. })
+            && self
+                .floor
+                .is_some_and(|floor| floor.clean && floor.position == end.position);
+        if !closed && !self.files.is_empty() {
             recover::clear_behind(&*disk, &mut self.files, &end)?;
-            if self.stop.aborted || self.stop.floor.is_some() {
+            if !matches!(self.last, LastWriter::Apache { clean: true }) {
                 let from = floor.unwrap_or_else(|| self.last_two_files());
                 recover::rewrite(&*disk, &self.files, from.max(min), end.position)?;
             }
@@ -148,7 +139,7 @@ impl OpenedLog {
     fn build(mut self, options: &StoreOptions, end: &End) -> Result<Arc<CommitLog>, OpenError> {
         let disk = Arc::clone(&self.disk);
         let file_bytes = options.commit_log_file_bytes;
-        self.prepare_last(file_bytes, end.position)?;
+        self.prepare_for_appends(file_bytes, end.position)?;
         let mut maker = Maker {
             disk: Arc::clone(&disk),
             file_bytes,
@@ -167,29 +158,36 @@ impl OpenedLog {
                 "the file system copies on write or cannot allocate ahead: the log is written by pwrite, which is slower; everything else holds"
             );
         }
-        let Some(last) = self.files.last().cloned() else {
+        // After a clean stop the file made ahead may be there already.
+        let mut ahead = self
+            .files
+            .iter()
+            .filter(|file| file.end() > end.position)
+            .cloned();
+        let Some(current) = ahead.next() else {
             return Err(OpenError::Part {
                 part: "commit log",
                 reason: "there is no file to append to".to_owned(),
             });
         };
+        let next = ahead.next();
+        drop(ahead);
         let last_timestamp_ms = self
-            .stop
             .floor
             .map_or(0, |floor| floor.timestamp_ms)
             .max(end.last_timestamp_ms);
         let tail = Tail {
             position: end.position,
-            ask_at: ask_at(&last),
-            file: last,
-            next: None,
+            ask_at: ask_at(&current),
+            file: current,
+            next,
             last_timestamp_ms,
             stopped: false,
         };
         let floor = Floor {
             position: end.position,
             clean: false,
-            checkpoint_stamp: 0,
+            state_id: self.state_id,
             timestamp_ms: last_timestamp_ms,
         };
         self.floor_file
@@ -210,6 +208,7 @@ impl OpenedLog {
                 file: self.floor_file,
                 position: end.position,
                 written: Instant::now(),
+                state_id: self.state_id,
             }),
             mapped_window_bytes: options.mapped_window_bytes,
             clock_noted: AtomicBool::new(false),
@@ -217,38 +216,37 @@ impl OpenedLog {
         }))
     }
 
-    /// Maps the file that is appended to, after all its blocks are certain: a Java broker leaves
-    /// sparse files.
-    fn prepare_last(&mut self, file_bytes: u64, end: u64) -> Result<(), OpenError> {
-        let Some(last) = self.files.last().cloned() else {
-            return Ok(());
-        };
-        if last.end() <= end || self.writing == Writing::Positioned {
-            return Ok(());
+    /// Maps the files that will be appended to, after all their blocks are certain: a Java broker
+    /// leaves sparse files.
+    fn prepare_for_appends(&mut self, file_bytes: u64, end: u64) -> Result<(), OpenError> {
+        for index in 0..self.files.len() {
+            let file = Arc::clone(&self.files[index]);
+            if file.end() <= end || self.writing == Writing::Positioned {
+                continue;
+            }
+            let path = self.disk.display(file.path());
+            match file.file().allocate(file_bytes) {
+                Ok(()) => {}
+                Err(AllocateError::Unsupported) => {
+                    self.writing = Writing::Positioned;
+                    continue;
+                }
+                Err(AllocateError::NoSpace { bytes }) => {
+                    return Err(OpenError::NoSpace { path, bytes });
+                }
+                Err(AllocateError::Io(e)) => {
+                    return Err(OpenError::io("allocate the blocks of", path)(e));
+                }
+            }
+            // What recovery read or wrote lies in large folios; appends want single pages.
+            let mapped = file
+                .file()
+                .sync_data()
+                .and_then(|()| file.file().forget_cached())
+                .and_then(|()| LogFile::mapped(file.base(), file_bytes, Arc::clone(file.file())))
+                .map_err(OpenError::io("map", path))?;
+            self.files[index] = Arc::new(mapped);
         }
-        let path = self.disk.display(last.path());
-        match last.file().allocate(file_bytes) {
-            Ok(()) => {}
-            Err(AllocateError::Unsupported) => {
-                self.writing = Writing::Positioned;
-                return Ok(());
-            }
-            Err(AllocateError::NoSpace { bytes }) => {
-                return Err(OpenError::NoSpace { path, bytes });
-            }
-            Err(AllocateError::Io(e)) => {
-                return Err(OpenError::io("allocate the blocks of", path)(e));
-            }
-        }
-        // What recovery read or wrote lies in large folios; appends want single pages.
-        let prepared = last
-            .file()
-            .sync_data()
-            .and_then(|()| last.file().forget_cached())
-            .and_then(|()| LogFile::mapped(last.base(), file_bytes, Arc::clone(last.file())));
-        let mapped = prepared.map_err(OpenError::io("map", path))?;
-        self.files.pop();
-        self.files.push(Arc::new(mapped));
         Ok(())
     }
 }

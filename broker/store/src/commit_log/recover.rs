@@ -139,7 +139,15 @@ pub(super) fn find_end(
                 continue;
             }
             Found::Zeros => "there are only zeros".to_owned(),
-            Found::NoFile => "the log has no further file".to_owned(),
+            Found::NoFile if position == files.last().map_or(0, |last| last.end()) => {
+                "the log has no further file".to_owned()
+            }
+            // Something knows of a log that goes further than the files do.
+            Found::NoFile => {
+                return Err(OpenError::MissingFile {
+                    path: disk.display(&path),
+                });
+            }
             Found::Invalid(reason) => reason,
         };
         if let Some(floor) = floor.filter(|floor| position < *floor) {

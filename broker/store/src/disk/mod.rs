@@ -92,16 +92,24 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     fn space(&self) -> io::Result<Space>;
     /// Takes the operating system's exclusive lock on the directory: on `own`, a private file that
     /// only stores of this project open, and then on `foreign`, the file on which a Java broker
-    /// takes its record lock; that one gets `text` as content. `WouldBlock` when another process,
-    /// or another store of this one, holds either. The lock ends with the returned guard or with
-    /// the process, however it ends.
-    fn lock(&self, own: &str, foreign: &str, text: &[u8]) -> io::Result<Box<dyn DirectoryLock>>;
+    /// takes its record lock; both are created when missing. `WouldBlock` when another process, or
+    /// another store of this one, holds either. The lock ends with the returned guard or with the
+    /// process, however it ends.
+    fn lock(&self, own: &str, foreign: &str) -> io::Result<Box<dyn DirectoryLock>>;
     /// The path as a person should see it in a message.
     fn display(&self, path: &str) -> String;
 }
 
 /// A held directory lock; dropping it releases the lock.
-pub trait DirectoryLock: Send + Sync + fmt::Debug {}
+///
+/// The content of the `foreign` file is reached through the lock only: on Linux a process that
+/// closes any other descriptor of it would lose the record lock.
+pub trait DirectoryLock: Send + Sync + fmt::Debug {
+    /// The content of the `foreign` file.
+    fn text(&self) -> io::Result<Vec<u8>>;
+    /// Replaces that content, durably but for the file's name.
+    fn set_text(&self, text: &[u8]) -> io::Result<()>;
+}
 
 /// An open file. All positions and lengths are in bytes.
 pub trait DiskFile: Send + Sync + fmt::Debug + 'static {

@@ -3,7 +3,7 @@
 //! before anyone can fault it. It may not keep state beyond open files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -176,7 +176,7 @@ impl Disk for RealDisk {
         })
     }
 
-    fn lock(&self, own: &str, foreign: &str, text: &[u8]) -> io::Result<Box<dyn DirectoryLock>> {
+    fn lock(&self, own: &str, foreign: &str) -> io::Result<Box<dyn DirectoryLock>> {
         let open = |path: &str| {
             OpenOptions::new()
                 .read(true)
@@ -192,17 +192,12 @@ impl Disk for RealDisk {
         }
         // A record lock belongs to the process and is lost when it closes *any* descriptor of the
         // file, so this file is opened only by whoever holds the first lock.
-        let mut foreign = open(foreign)?;
+        let foreign = open(foreign)?;
         match rustix::fs::fcntl_lock(&foreign, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK | Errno::ACCESS) => return Err(io::ErrorKind::WouldBlock.into()),
             other => other?,
         }
-        foreign.set_len(0)?;
-        foreign.write_all(text)?;
-        Ok(Box::new(RealLock {
-            _foreign: foreign,
-            _own: own,
-        }))
+        Ok(Box::new(RealLock { foreign, _own: own }))
     }
 
     fn display(&self, path: &str) -> String {
@@ -213,11 +208,25 @@ impl Disk for RealDisk {
 #[derive(Debug)]
 struct RealLock {
     // Dropped in this order: the record lock first, then the one that guards it.
-    _foreign: File,
+    foreign: File,
     _own: File,
 }
 
-impl DirectoryLock for RealLock {}
+impl DirectoryLock for RealLock {
+    fn text(&self) -> io::Result<Vec<u8>> {
+        // Whatever it is, a text of more than this is not ours.
+        let mut text = vec![0; 256];
+        let len = self.foreign.read_at(&mut text, 0)?;
+        text.truncate(len);
+        Ok(text)
+    }
+
+    fn set_text(&self, text: &[u8]) -> io::Result<()> {
+        self.foreign.set_len(0)?;
+        self.foreign.write_all_at(text, 0)?;
+        self.foreign.sync_data()
+    }
+}
 
 #[derive(Debug)]
 struct RealFile {

@@ -180,6 +180,7 @@ fn a_lease_outlives_the_file() {
     while log.log.watermarks().appended() < 2 * FILE_BYTES {
         log.append("t", 0, &[1; 3000]).unwrap();
     }
+    log.await_flushed(log.log.watermarks().appended());
     assert!(log.log.remove_first_below(FILE_BYTES).unwrap());
     assert!(!disk.exists("commitlog/00000000000000000000").unwrap());
     assert!(mainstem_record::RecordView::parse(&slice).unwrap().body() == [9; 500]);

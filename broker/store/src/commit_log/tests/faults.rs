@@ -7,7 +7,6 @@ use crate::disk::sim::SyncFailure;
 fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_recovers() {
     for failure in [SyncFailure::KeepsDirty, SyncFailure::DropsDirty] {
         let disk = SimDisk::new();
-        mark_running(&disk);
         let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
         let acknowledged = log.append("t", 0, b"first").unwrap();
         log.await_flushed(acknowledged.durable_at);

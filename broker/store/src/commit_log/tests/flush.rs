@@ -65,7 +65,6 @@ fn a_group_over_two_files_is_flushed_whole() {
     log.await_flushed(last);
     let count = log.records().len();
     let image = disk.crash(1);
-    mark_running(&image);
     assert_eq!(
         TestLog::open(&image, FlushMode::Sync)
             .unwrap()

@@ -14,14 +14,15 @@ use std::net::SocketAddr;
 use mainstem_record::NewRecord;
 
 use super::{CommitLog, KnownQueues, OpenedLog, Part};
-use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
+use crate::disk::{DirectoryLock, Disk};
 use crate::error::{AppendError, OpenError};
 use crate::log_reader::LogReader;
 use crate::options::{FlushMode, StoreOptions};
 use crate::outcome::Appended;
 use crate::queue_counter::QueueCounter;
 use crate::sync::{Arc, Duration, Instant, JoinHandle, Mutex, spawn};
+use crate::{layout, owner};
 
 /// The smallest file, so that rolls come often.
 const FILE_BYTES: u64 = 64 << 10;
@@ -49,6 +50,8 @@ fn options(flush: FlushMode) -> StoreOptions {
 
 /// A log with its two threads. Dropping it is a kill: nothing is closed.
 struct TestLog {
+    disk: SimDisk,
+    _lock: Box<dyn DirectoryLock>,
     log: Arc<CommitLog>,
     threads: Vec<JoinHandle<()>>,
     counters: Mutex<HashMap<(String, i32), Arc<QueueCounter>>>,
@@ -60,16 +63,20 @@ impl TestLog {
     }
 
     fn open_with(disk: &SimDisk, options: &StoreOptions) -> Result<Self, OpenError> {
-        let aborted = disk.exists("abort").unwrap();
-        disk.create_dir_all(crate::layout::DIRECTORY)
+        disk.create_dir_all(layout::DIRECTORY)
             .map_err(OpenError::io("create", "mainstem"))?;
+        let owned = disk
+            .lock(layout::OWN_LOCK, layout::LOCK)
+            .and_then(|lock| owner::take_over(disk, lock))
+            .map_err(OpenError::io("lock", "the directory"))?;
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let log = OpenedLog::find(&shared, options, aborted, false)?.recover(
+        let log = OpenedLog::find(&shared, options, owned.last, owned.state_id)?.recover(
             options,
             0,
             0,
             &NothingKnown,
         )?;
+        owner::mark_running(disk).map_err(OpenError::io("mark", "the directory"))?;
         let threads = vec![
             spawn("maker", {
                 let log = Arc::clone(&log);
@@ -94,6 +101,8 @@ impl TestLog {
         })
         .expect("a recovered log can be scanned");
         Ok(Self {
+            disk: disk.clone(),
+            _lock: owned.lock,
             log,
             threads,
             counters: Mutex::new(counters),
@@ -184,14 +193,19 @@ impl TestLog {
     fn close(mut self) {
         self.log.stop_appends();
         self.stop_threads();
-        self.log.write_clean_floor(0).unwrap();
+        self.log.write_clean_floor().unwrap();
+        owner::mark_stopped(&self.disk).unwrap();
     }
 
     fn stop_threads(&mut self) {
         self.log.stop_maker();
         self.log.stop_flusher();
         for thread in self.threads.drain(..) {
-            thread.join().unwrap();
+            let joined = thread.join();
+            assert!(
+                joined.is_ok() || std::thread::panicking(),
+                "a thread of the log panicked"
+            );
         }
     }
 }
@@ -225,10 +239,4 @@ fn await_that(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "waited 30 s until {what}");
         crate::sync::sleep(Duration::from_micros(200));
     }
-}
-
-/// Marks the directory as in use, as an open store does.
-fn mark_running(disk: &SimDisk) {
-    let _ = disk.create_new("abort");
-    disk.sync_dir("").unwrap();
 }

@@ -13,7 +13,6 @@ fn one_run(seed: u64, seeds_of_cut: u64) -> Result<(), String> {
         FlushMode::Sync
     };
     let mut disk = SimDisk::new();
-    mark_running(&disk);
     // Bodies by position, of everything ever appended and not known to be cut.
     let mut certain: Vec<(u64, Vec<u8>)> = Vec::new();
     // Equal sizes make old records line up with new ones.

@@ -12,6 +12,7 @@ impl SimDisk {
     /// by one; each page since the last sync of its file is kept, lost or torn by sectors.
     pub fn crash(&self, seed: u64) -> SimDisk {
         let mut random = Random::new(seed);
+        let _power = self.shared.power.write();
         let old = self.shared.tree.lock();
         let mut names = old.durable_names.clone();
         let mut directories = old.durable_directories.clone();

@@ -351,6 +351,7 @@ impl DiskFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         self.disk.shared.faults.step()?;
         let outcome = self.disk.shared.faults.sync(false);
+        let _power = self.disk.shared.power.read();
         let content = &mut *self.inode.content.lock();
         let _gate = self.inode.gate.lock();
         match outcome {

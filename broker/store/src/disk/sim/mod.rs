@@ -14,7 +14,7 @@ use std::io;
 
 use self::file::Inode;
 use super::{DirectoryLock, Disk, DiskFile, OpenMode, Space};
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock};
 
 pub use faults::{Faults, SyncFailure};
 pub use random::Random;
@@ -26,6 +26,9 @@ pub struct SimDisk {
 }
 
 struct Shared {
+    /// Held shared by whatever makes something certain, and alone by a power cut, so that the cut
+    /// strikes all files at one moment.
+    power: RwLock<()>,
     tree: Mutex<Tree>,
     faults: Faults,
     locked: Arc<AtomicBool>,
@@ -131,6 +134,7 @@ impl SimDisk {
     fn from_tree(tree: Tree) -> Self {
         Self {
             shared: Arc::new(Shared {
+                power: RwLock::new(()),
                 tree: Mutex::new(tree),
                 faults: Faults::default(),
                 locked: Arc::new(AtomicBool::new(false)),
@@ -146,6 +150,7 @@ impl SimDisk {
     /// Lets the kernel write back some dirty pages on its own, as it does at any moment: each
     /// dirty page reaches the device with a chance of one in `one_in`.
     pub fn write_back(&self, seed: u64, one_in: u64) {
+        let _power = self.shared.power.read();
         let mut random = Random::new(seed);
         let inodes: Vec<_> = self.shared.tree.lock().names.values().cloned().collect();
         for inode in inodes {
@@ -315,6 +320,7 @@ impl Disk for SimDisk {
     fn sync_everything(&self) -> io::Result<()> {
         self.shared.faults.step()?;
         let writes = self.shared.faults.sync(false);
+        let _power = self.shared.power.read();
         let tree = &mut *self.shared.tree.lock();
         match writes {
             Ok(true) => {}
@@ -338,6 +344,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self, path: &str) -> io::Result<()> {
         self.shared.faults.step()?;
         self.shared.faults.sync(true)?;
+        let _power = self.shared.power.read();
         let tree = &mut *self.shared.tree.lock();
         if !tree.directories.contains(path) {
             return Err(not_found(path));
@@ -392,12 +399,14 @@ impl Disk for SimDisk {
         })
     }
 
-    fn lock(&self, _own: &str, _foreign: &str, _text: &[u8]) -> io::Result<Box<dyn DirectoryLock>> {
+    fn lock(&self, _own: &str, foreign: &str) -> io::Result<Box<dyn DirectoryLock>> {
+        let foreign = self.open(foreign, OpenMode::Create)?;
         if self.shared.locked.swap(true, Ordering::SeqCst) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(Box::new(SimLock {
             locked: Arc::clone(&self.shared.locked),
+            foreign,
         }))
     }
 
@@ -433,9 +442,23 @@ impl SimDisk {
 #[derive(Debug)]
 struct SimLock {
     locked: Arc<AtomicBool>,
+    foreign: Arc<dyn DiskFile>,
 }
 
-impl DirectoryLock for SimLock {}
+impl DirectoryLock for SimLock {
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let mut text = vec![0; 256];
+        let len = self.foreign.read_at(&mut text, 0)?;
+        text.truncate(len);
+        Ok(text)
+    }
+
+    fn set_text(&self, text: &[u8]) -> io::Result<()> {
+        self.foreign.set_len(0)?;
+        self.foreign.write_at(text, 0)?;
+        self.foreign.sync_data()
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {

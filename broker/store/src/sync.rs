@@ -3,7 +3,7 @@
 //! Nothing else in the crate may name `std::sync`, `std::thread` or `parking_lot`.
 
 pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use std::thread::{JoinHandle, Thread};

@@ -1,0 +1,211 @@
+//! One consume queue in memory: its counters and its tail. Promises that `max` never names a unit
+//! that cannot be read, and that the units from the tail's start on are in memory. Files are the
+//! business of others.
+
+use super::tail::Tail;
+use super::unit::QueueUnit;
+use crate::index::KeyPrefix;
+use crate::sync::{Arc, AtomicU8, AtomicU64, Mutex, Ordering};
+
+const WATCHED: u8 = 1;
+const REMOVED: u8 = 2;
+
+/// A queue's numbers, all of them queue offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueBounds {
+    /// Offset of the oldest message that still exists.
+    pub min: u64,
+    /// Offset behind the newest readable message.
+    pub max: u64,
+}
+
+/// A consume queue. Resident state: 168 bytes with its table entry, and the tail.
+#[derive(Debug)]
+pub struct Queue {
+    topic: Arc<str>,
+    queue_id: i32,
+    /// Unique in this process, also among queues of one name: the key of cached files.
+    serial: u32,
+    /// Records of the log below this belong to a deleted topic of the same name.
+    created_at: u64,
+    key_prefix: KeyPrefix,
+    next: AtomicU64,
+    max: AtomicU64,
+    min: AtomicU64,
+    /// Log position of the unit at `min`, or a lower bound of it.
+    min_position: AtomicU64,
+    flags: AtomicU8,
+    pub(super) tail: Mutex<Tail>,
+}
+
+/// Why a unit was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is in memory and readable; the tail's memory grew by so many bytes.
+    Taken {
+        /// Growth of the tail's memory in bytes.
+        grown_bytes: usize,
+    },
+    /// The queue has a unit of that offset already.
+    Known,
+    /// A unit before it is missing; `expected` is the offset that would be next.
+    Gap {
+        /// Offset that would be next.
+        expected: u64,
+    },
+}
+
+impl Queue {
+    pub(super) fn new(topic: Arc<str>, queue_id: i32, serial: u32, created_at: u64) -> Self {
+        Self {
+            key_prefix: KeyPrefix::of_topic(&topic),
+            topic,
+            queue_id,
+            serial,
+            created_at,
+            next: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+            min: AtomicU64::new(0),
+            min_position: AtomicU64::new(0),
+            flags: AtomicU8::new(0),
+            tail: Mutex::new(Tail::default()),
+        }
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(super) fn topic_arc(&self) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
+    /// The queue's number in its topic.
+    pub fn queue_id(&self) -> i32 {
+        self.queue_id
+    }
+
+    pub(super) fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Position in the log below which records of this name belong to a deleted topic.
+    pub fn created_at(&self) -> u64 {
+        self.created_at
+    }
+
+    pub(crate) fn key_prefix(&self) -> KeyPrefix {
+        self.key_prefix
+    }
+
+    /// The queue offset that the next appended message gets. Only meaningful under the append lock.
+    pub fn next(&self) -> u64 {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Sets the counter of [`next`](Self::next). Only under the append lock, or while opening.
+    pub fn set_next(&self, next: u64) {
+        self.next.store(next, Ordering::Relaxed);
+    }
+
+    /// Offset behind the newest readable message.
+    pub fn max(&self) -> u64 {
+        self.max.load(Ordering::Acquire)
+    }
+
+    /// The queue's bounds. `min` may lag behind the log's oldest record; reading corrects it.
+    pub fn bounds(&self) -> QueueBounds {
+        // In this order: `min` never passes `max`.
+        let min = self.min.load(Ordering::Acquire);
+        QueueBounds { min, max: self.max() }
+    }
+
+    pub(super) fn min_position(&self) -> u64 {
+        self.min_position.load(Ordering::Acquire)
+    }
+
+    /// Raises the minimum; it never goes back.
+    pub(super) fn raise_min(&self, min: u64, position: u64) {
+        debug_assert!(min <= self.max(), "the minimum cannot pass the maximum");
+        self.min.fetch_max(min, Ordering::AcqRel);
+        self.min_position.fetch_max(position, Ordering::AcqRel);
+    }
+
+    /// Whether the queue's topic was deleted; such a queue takes nothing any more.
+    pub fn is_removed(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & REMOVED != 0
+    }
+
+    pub(super) fn set_removed(&self, removed: bool) {
+        self.set_flag(REMOVED, removed);
+    }
+
+    /// Whether somebody waits for the queue's next message.
+    pub fn is_watched(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & WATCHED != 0
+    }
+
+    /// Marks that somebody waits, or that nobody does any more.
+    pub fn set_watched(&self, watched: bool) {
+        self.set_flag(WATCHED, watched);
+    }
+
+    fn set_flag(&self, flag: u8, on: bool) {
+        if on {
+            self.flags.fetch_or(flag, Ordering::AcqRel);
+        } else {
+            self.flags.fetch_and(!flag, Ordering::AcqRel);
+        }
+    }
+
+    /// Adds the unit of queue offset `offset` and makes it readable. Called by one dispatcher at
+    /// a time.
+    pub(crate) fn push(&self, offset: u64, unit: &QueueUnit) -> Pushed {
+        let expected = self.max.load(Ordering::Relaxed);
+        if offset < expected {
+            return Pushed::Known;
+        }
+        if offset > expected {
+            return Pushed::Gap { expected };
+        }
+        let grown_bytes = {
+            let mut tail = self.tail.lock();
+            debug_assert_eq!(tail.end(), offset, "the tail ends where the queue does");
+            tail.push(unit)
+        };
+        self.max.store(offset + 1, Ordering::Release);
+        Pushed::Taken { grown_bytes }
+    }
+
+    /// Gives an untouched queue its numbers: all units before `next` are in files or gone. Only
+    /// while opening.
+    pub(crate) fn restore(&self, min: u64, next: u64, tail: Option<Tail>) {
+        let tail = tail.unwrap_or_else(|| Tail::new(next));
+        assert!(min <= next && tail.end() == next, "a queue's tail ends at its next offset");
+        *self.tail.lock() = tail;
+        self.min.store(min, Ordering::Release);
+        self.max.store(next, Ordering::Release);
+        self.next.store(next, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_taken_in_order_only() {
+        let queue = Queue::new("T".into(), 0, 1, 0);
+        let unit = QueueUnit { physical_offset: 0, size: 100, tags_code: 0 };
+        assert!(matches!(queue.push(0, &unit), Pushed::Taken { .. }));
+        assert_eq!(queue.push(0, &unit), Pushed::Known);
+        assert_eq!(queue.push(2, &unit), Pushed::Gap { expected: 1 });
+        assert_eq!(queue.bounds(), QueueBounds { min: 0, max: 1 });
+    }
+
+    #[test]
+    fn resident_state_is_as_small_as_stated() {
+        assert!(size_of::<Queue>() + 2 * size_of::<usize>() + 16 <= 168, "{}", size_of::<Queue>());
+    }
+}

@@ -8,13 +8,17 @@ mod commit_log;
 pub mod disk;
 mod error;
 mod floor;
+mod index;
+mod journal;
 mod layout;
 mod log_reader;
 mod options;
 mod outcome;
 mod owner;
 mod queue_counter;
+mod queues;
 mod slice;
+mod snapshot;
 mod sync;
 mod watermarks;
 

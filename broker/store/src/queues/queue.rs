@@ -5,21 +5,14 @@
 use super::tail::Tail;
 use super::unit::QueueUnit;
 use crate::index::KeyPrefix;
+use crate::outcome::QueueBounds;
+use crate::queue_counter::QueueCounter;
 use crate::sync::{Arc, AtomicU8, AtomicU64, Mutex, Ordering};
 
 const WATCHED: u8 = 1;
 const REMOVED: u8 = 2;
 
-/// A queue's numbers, all of them queue offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueBounds {
-    /// Offset of the oldest message that still exists.
-    pub min: u64,
-    /// Offset behind the newest readable message.
-    pub max: u64,
-}
-
-/// A consume queue. Resident state: 168 bytes with its table entry, and the tail.
+/// A consume queue. Resident state: 184 bytes with its table entry, and the tail.
 #[derive(Debug)]
 pub struct Queue {
     topic: Arc<str>,
@@ -29,11 +22,13 @@ pub struct Queue {
     /// Records of the log below this belong to a deleted topic of the same name.
     created_at: u64,
     key_prefix: KeyPrefix,
-    next: AtomicU64,
+    counter: QueueCounter,
     max: AtomicU64,
     min: AtomicU64,
     /// Log position of the unit at `min`, or a lower bound of it.
     min_position: AtomicU64,
+    /// Files whose first unit lies before this are removed.
+    files_from: AtomicU64,
     flags: AtomicU8,
     pub(super) tail: Mutex<Tail>,
 }
@@ -63,10 +58,11 @@ impl Queue {
             queue_id,
             serial,
             created_at,
-            next: AtomicU64::new(0),
+            counter: QueueCounter::new(0),
             max: AtomicU64::new(0),
             min: AtomicU64::new(0),
             min_position: AtomicU64::new(0),
+            files_from: AtomicU64::new(0),
             flags: AtomicU8::new(0),
             tail: Mutex::new(Tail::default()),
         }
@@ -99,14 +95,9 @@ impl Queue {
         self.key_prefix
     }
 
-    /// The queue offset that the next appended message gets. Only meaningful under the append lock.
-    pub fn next(&self) -> u64 {
-        self.next.load(Ordering::Relaxed)
-    }
-
-    /// Sets the counter of [`next`](Self::next). Only under the append lock, or while opening.
-    pub fn set_next(&self, next: u64) {
-        self.next.store(next, Ordering::Relaxed);
+    /// The counter from which appends take queue offsets, under the append lock.
+    pub(crate) fn counter(&self) -> &QueueCounter {
+        &self.counter
     }
 
     /// Offset behind the newest readable message.
@@ -123,6 +114,14 @@ impl Queue {
 
     pub(super) fn min_position(&self) -> u64 {
         self.min_position.load(Ordering::Acquire)
+    }
+
+    pub(super) fn files_from(&self) -> u64 {
+        self.files_from.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_files_from(&self, offset: u64) {
+        self.files_from.store(offset, Ordering::Relaxed);
     }
 
     /// Raises the minimum; it never goes back.
@@ -186,7 +185,7 @@ impl Queue {
         *self.tail.lock() = tail;
         self.min.store(min, Ordering::Release);
         self.max.store(next, Ordering::Release);
-        self.next.store(next, Ordering::Relaxed);
+        self.counter.set(next);
     }
 }
 
@@ -206,6 +205,6 @@ mod tests {
 
     #[test]
     fn resident_state_is_as_small_as_stated() {
-        assert!(size_of::<Queue>() + 2 * size_of::<usize>() + 16 <= 168, "{}", size_of::<Queue>());
+        assert!(size_of::<Queue>() + 2 * size_of::<usize>() + 16 <= 184, "{}", size_of::<Queue>());
     }
 }

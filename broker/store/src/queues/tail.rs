@@ -11,7 +11,7 @@ const FIRST_UNITS: usize = 4;
 
 /// The units `start ..` of a queue, in memory.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     start: u64,
     units: Vec<[u8; UNIT_BYTES]>,
 }

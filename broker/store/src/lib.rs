@@ -4,8 +4,10 @@
 
 #![allow(dead_code, unused_imports)]
 
+mod checkpoint;
 mod commit_log;
 pub mod disk;
+mod dispatch;
 mod error;
 mod floor;
 mod index;
@@ -24,6 +26,7 @@ mod watermarks;
 
 pub use commit_log::StoreStats;
 pub use error::{AppendError, CloseError, OpenError, ReadError};
+pub use journal::{Journal, JournalError, Table};
 pub use log_reader::{LogReader, ScanVisitor};
 pub use options::{FlushMode, LockKind, StoreOptions};
 pub use outcome::{
@@ -31,5 +34,6 @@ pub use outcome::{
     ReadStatus, Usage,
 };
 pub use queue_counter::QueueCounter;
+pub use queues::{CreateQueueError, QueueUnit};
 pub use slice::RecordSlice;
 pub use watermarks::Watermarks;

@@ -40,12 +40,21 @@ pub(super) struct Appended {
 impl Appender {
     /// First step: writes and syncs the entries of `batches`, leaving out the first `skip` of
     /// them, as many as fit into the file.
-    pub(super) fn append(&mut self, file: &IndexFile, batches: &[Arc<Batch>], skip: usize) -> io::Result<Appended> {
+    pub(super) fn append(
+        &mut self,
+        file: &IndexFile,
+        batches: &[Arc<Batch>],
+        skip: usize,
+    ) -> io::Result<Appended> {
         let mut header = file.header();
         let first = header.next_entry;
-        let room = usize::try_from(file.geometry().entries - first).unwrap_or(0).min(ROUND_ENTRIES);
+        let room = usize::try_from(file.geometry().entries - first)
+            .unwrap_or(0)
+            .min(ROUND_ENTRIES);
         self.entries.clear();
-        let all = batches.iter().flat_map(|batch| batch.entries().iter().map(move |entry| (batch, entry)));
+        let all = batches
+            .iter()
+            .flat_map(|batch| batch.entries().iter().map(move |entry| (batch, entry)));
         for (batch, pending) in all.skip(skip).take(room) {
             let store_ms = batch.store_ms(pending);
             if header.next_entry == 1 {
@@ -65,7 +74,10 @@ impl Appender {
         }
         self.sort(file.geometry());
         header.slots_used += self.link(file, first)?;
-        file.file().write_at(self.entries.as_flattened(), file.geometry().entry_position(first))?;
+        file.file().write_at(
+            self.entries.as_flattened(),
+            file.geometry().entry_position(first),
+        )?;
         // Also makes durable the slots of the round before.
         file.file().sync_data()?;
         Ok(Appended { header, first })
@@ -85,9 +97,14 @@ impl Appender {
     pub(super) fn replay(&mut self, file: &IndexFile, mut first: u32) -> io::Result<()> {
         let header = file.header();
         while first < header.next_entry {
-            let count = usize::try_from(header.next_entry - first).unwrap_or(0).min(ROUND_ENTRIES);
+            let count = usize::try_from(header.next_entry - first)
+                .unwrap_or(0)
+                .min(ROUND_ENTRIES);
             self.entries.resize(count, [0; ENTRY_BYTES]);
-            file.file().read_exact_at(self.entries.as_flattened_mut(), file.geometry().entry_position(first))?;
+            file.file().read_exact_at(
+                self.entries.as_flattened_mut(),
+                file.geometry().entry_position(first),
+            )?;
             self.sort(file.geometry());
             self.for_slots(file, |number, slot, _| {
                 *slot = (number + first).to_be_bytes();
@@ -104,7 +121,9 @@ impl Appender {
         let end = file.geometry().entry_position(0);
         let mut at = Geometry::slot_position(0);
         while at < end {
-            let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
+            let len = usize::try_from(end - at)
+                .unwrap_or(usize::MAX)
+                .min(zeros.len());
             file.file().write_at(&zeros[..len], at)?;
             at += len as u64;
         }
@@ -163,13 +182,18 @@ impl Appender {
     ) -> io::Result<()> {
         let geometry = file.geometry();
         let start_of = |starts: &[u32], page: u32| {
-            usize::try_from(page).ok().and_then(|page| starts.get(page)).copied().unwrap_or(0)
+            usize::try_from(page)
+                .ok()
+                .and_then(|page| starts.get(page))
+                .copied()
+                .unwrap_or(0)
         };
         let pages = geometry.slots.div_ceil(PAGE_SLOTS);
         let mut page = 0;
         while page < pages {
             let is_used = |page: u32| {
-                page < pages && start_of(&self.page_starts, page) < start_of(&self.page_starts, page + 1)
+                page < pages
+                    && start_of(&self.page_starts, page) < start_of(&self.page_starts, page + 1)
             };
             if !is_used(page) {
                 page += 1;
@@ -182,7 +206,10 @@ impl Appender {
             let first_slot = first_page * PAGE_SLOTS;
             let end_slot = (page * PAGE_SLOTS).min(geometry.slots);
             let position = Geometry::slot_position(first_slot);
-            self.run.resize(usize::try_from(u64::from(end_slot - first_slot) * SLOT_BYTES).unwrap_or(0), 0);
+            self.run.resize(
+                usize::try_from(u64::from(end_slot - first_slot) * SLOT_BYTES).unwrap_or(0),
+                0,
+            );
             file.file().read_exact_at(&mut self.run, position)?;
             let slots = self.run.as_chunks_mut().0;
             let mut changed = false;

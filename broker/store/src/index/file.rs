@@ -51,10 +51,18 @@ impl IndexFile {
         if header.next_entry > geometry.entries {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("its header counts {} of {} entries", header.next_entry, geometry.entries),
+                format!(
+                    "its header counts {} of {} entries",
+                    header.next_entry, geometry.entries
+                ),
             ));
         }
-        Ok(Self { name: name.to_owned(), geometry, file, header: Mutex::new(header) })
+        Ok(Self {
+            name: name.to_owned(),
+            geometry,
+            file,
+            header: Mutex::new(header),
+        })
     }
 
     /// Creates an empty file of full length, durable with its name.
@@ -72,7 +80,12 @@ impl IndexFile {
             let _ = disk.remove(&path);
             return Err(error);
         }
-        Ok(Self { name: name.to_owned(), geometry, file, header: Mutex::new(Header::default()) })
+        Ok(Self {
+            name: name.to_owned(),
+            geometry,
+            file,
+            header: Mutex::new(Header::default()),
+        })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -125,7 +138,10 @@ impl IndexFile {
     ) -> io::Result<bool> {
         let header = self.header();
         let mut slot = [0; 4];
-        self.file.read_exact_at(&mut slot, Geometry::slot_position(self.geometry.slot_of(hash)))?;
+        self.file.read_exact_at(
+            &mut slot,
+            Geometry::slot_position(self.geometry.slot_of(hash)),
+        )?;
         let mut number = u32::from_be_bytes(slot);
         let mut reader = EntryReader::new(self);
         while number > 0 && number < self.geometry.entries {
@@ -157,22 +173,45 @@ pub(super) struct EntryReader<'a> {
 
 impl<'a> EntryReader<'a> {
     pub(super) fn new(file: &'a IndexFile) -> Self {
-        Self { file, block: Vec::new(), first: 0 }
+        Self {
+            file,
+            block: Vec::new(),
+            first: 0,
+        }
     }
 
     pub(super) fn read(&mut self, number: u32) -> io::Result<Entry> {
-        let index = |first: u32| number.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        let index = |first: u32| {
+            number
+                .checked_sub(first)
+                .and_then(|at| usize::try_from(at).ok())
+        };
         if let Some(bytes) = index(self.first).and_then(|at| self.block.get(at)) {
             return Ok(Entry::decode(bytes));
         }
         let first = number.saturating_sub(READ_ENTRIES - 1);
-        self.block.resize(usize::try_from(number - first + 1).unwrap_or(0), [0; ENTRY_BYTES]);
+        self.block.resize(
+            usize::try_from(number - first + 1).unwrap_or(0),
+            [0; ENTRY_BYTES],
+        );
         let position = self.file.geometry.entry_position(first);
-        if let Err(error) = self.file.file.read_exact_at(self.block.as_flattened_mut(), position) {
+        if let Err(error) = self
+            .file
+            .file
+            .read_exact_at(self.block.as_flattened_mut(), position)
+        {
             self.block.clear();
             return Err(error);
         }
         self.first = first;
-        Ok(self.block.last().map_or(Entry { hash: 0, position: 0, seconds: 0, previous: 0 }, Entry::decode))
+        Ok(self.block.last().map_or(
+            Entry {
+                hash: 0,
+                position: 0,
+                seconds: 0,
+                previous: 0,
+            },
+            Entry::decode,
+        ))
     }
 }

@@ -51,7 +51,14 @@ pub(crate) struct Header {
 
 impl Default for Header {
     fn default() -> Self {
-        Self { begin_ms: 0, end_ms: 0, begin_position: 0, end_position: 0, slots_used: 0, next_entry: 1 }
+        Self {
+            begin_ms: 0,
+            end_ms: 0,
+            begin_position: 0,
+            end_position: 0,
+            slots_used: 0,
+            next_entry: 1,
+        }
     }
 }
 
@@ -70,8 +77,19 @@ impl Header {
     /// Reads a header; a count of 0 (a file that was never written) is that of an empty file.
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Self {
         let (longs, ints) = bytes.split_at(32);
-        let long = |at: usize| longs.as_chunks::<8>().0.get(at).map_or(0, |b| u64::from_be_bytes(*b));
-        let int = |at: usize| ints.as_chunks::<4>().0.get(at).map_or(0, |b| u32::from_be_bytes(*b));
+        let long = |at: usize| {
+            longs
+                .as_chunks::<8>()
+                .0
+                .get(at)
+                .map_or(0, |b| u64::from_be_bytes(*b))
+        };
+        let int = |at: usize| {
+            ints.as_chunks::<4>()
+                .0
+                .get(at)
+                .map_or(0, |b| u32::from_be_bytes(*b))
+        };
         Self {
             begin_ms: long(0).cast_signed(),
             end_ms: long(1).cast_signed(),
@@ -117,7 +135,25 @@ impl Entry {
     }
 
     pub(super) fn decode(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let [h0, h1, h2, h3, p0, p1, p2, p3, p4, p5, p6, p7, s0, s1, s2, s3, previous @ ..] = *bytes;
+        let [
+            h0,
+            h1,
+            h2,
+            h3,
+            p0,
+            p1,
+            p2,
+            p3,
+            p4,
+            p5,
+            p6,
+            p7,
+            s0,
+            s1,
+            s2,
+            s3,
+            previous @ ..,
+        ] = *bytes;
         Self {
             hash: u32::from_be_bytes([h0, h1, h2, h3]),
             position: u64::from_be_bytes([p0, p1, p2, p3, p4, p5, p6, p7]),
@@ -135,7 +171,10 @@ mod tests {
 
     #[test]
     fn places_are_those_of_apaches_files() {
-        let geometry = Geometry { slots: 200, entries: 800 };
+        let geometry = Geometry {
+            slots: 200,
+            entries: 800,
+        };
         assert_eq!(geometry.file_bytes(), 16_840);
         assert_eq!(geometry.entry_position(1), 40 + 800 + 20);
     }

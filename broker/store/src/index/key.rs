@@ -29,7 +29,10 @@ pub(crate) fn tags_code(tag: &[u8]) -> i64 {
 
 /// The absolute value as Java's index takes it: that of the smallest number is 0.
 fn absolute(hash: u32) -> u32 {
-    hash.cast_signed().checked_abs().unwrap_or(0).cast_unsigned()
+    hash.cast_signed()
+        .checked_abs()
+        .unwrap_or(0)
+        .cast_unsigned()
 }
 
 const POWERS: [u32; 8] = {
@@ -55,7 +58,9 @@ fn extend(mut hash: u32, text: &[u8]) -> u32 {
         for (byte, power) in word.iter().zip(POWERS.iter().rev()) {
             sum = sum.wrapping_add(u32::from(*byte).wrapping_mul(*power));
         }
-        hash = hash.wrapping_mul(POWERS[7].wrapping_mul(31)).wrapping_add(sum);
+        hash = hash
+            .wrapping_mul(POWERS[7].wrapping_mul(31))
+            .wrapping_add(sum);
     }
     for byte in rest {
         hash = hash.wrapping_mul(31).wrapping_add(u32::from(*byte));

@@ -97,14 +97,23 @@ impl KeyIndex {
             Some(loaded) => take_own(&*disk, &mut files, &mut appender, loaded)?,
             None => take_foreign(&*disk, &mut files, foreign)?,
         };
-        let intake = Intake { entries: Pending::default(), added_to: state.resume };
+        let intake = Intake {
+            entries: Pending::default(),
+            added_to: state.resume,
+        };
         Ok(Self {
             disk,
             geometry,
             limit_entries: memory_bytes / ENTRY_MEMORY_BYTES,
             pending: Mutex::new(intake),
             files: RwLock::new(files),
-            writer: Mutex::new(Writer { appender, state_file, state, covered: 0, replay: false }),
+            writer: Mutex::new(Writer {
+                appender,
+                state_file,
+                state,
+                covered: 0,
+                replay: false,
+            }),
         })
     }
 
@@ -119,7 +128,12 @@ impl KeyIndex {
     }
 
     /// Adds all keys of one record. Records come in the order of the log.
-    pub(crate) fn add(&self, position: u64, store_ms: i64, hashes: &[u32]) -> Result<(), IndexFull> {
+    pub(crate) fn add(
+        &self,
+        position: u64,
+        store_ms: i64,
+        hashes: &[u32],
+    ) -> Result<(), IndexFull> {
         let intake = &mut *self.pending.lock();
         if position < intake.added_to {
             return Ok(());
@@ -164,19 +178,28 @@ impl KeyIndex {
         let mut newest = Vec::new();
         let batches = {
             let intake = self.pending.lock();
-            intake.entries.current().find(hash, begin_ms, end_ms, &mut |position| {
-                newest.push(position);
-                true
-            });
+            intake
+                .entries
+                .current()
+                .find(hash, begin_ms, end_ms, &mut |position| {
+                    newest.push(position);
+                    true
+                });
             intake.entries.newest_first()
         };
         let in_memory = newest.into_iter().all(&mut found)
-            && batches.iter().all(|batch| batch.find(hash, begin_ms, end_ms, &mut found));
+            && batches
+                .iter()
+                .all(|batch| batch.find(hash, begin_ms, end_ms, &mut found));
         if !in_memory {
             return Ok(());
         }
         let files = self.files.read().clone();
-        for file in files.iter().rev().filter(|file| file.may_hold(begin_ms, end_ms)) {
+        for file in files
+            .iter()
+            .rev()
+            .filter(|file| file.may_hold(begin_ms, end_ms))
+        {
             if !file.find(hash, begin_ms, end_ms, &mut found)? {
                 break;
             }
@@ -245,7 +268,9 @@ impl KeyIndex {
         let file = self.files.read().last().cloned();
         if let Some(file) = file.filter(|file| file.name() == writer.state.file) {
             file.assume_header(writer.state.header);
-            writer.appender.replay(&file, writer.state.slots_through.max(1))?;
+            writer
+                .appender
+                .replay(&file, writer.state.slots_through.max(1))?;
         }
         self.drop_covered(writer);
         writer.replay = false;
@@ -256,7 +281,9 @@ impl KeyIndex {
     fn drop_covered(&self, writer: &mut Writer) {
         let intake = &mut *self.pending.lock();
         while let Some(oldest) = intake.entries.oldest(1).first() {
-            let Some(rest) = writer.covered.checked_sub(oldest.entries().len()) else { break };
+            let Some(rest) = writer.covered.checked_sub(oldest.entries().len()) else {
+                break;
+            };
             writer.covered = rest;
             intake.entries.written(1);
         }
@@ -349,7 +376,12 @@ fn open_files(disk: &dyn Disk, geometry: Geometry) -> io::Result<Vec<Arc<IndexFi
         }
         match IndexFile::open(disk, &name, geometry) {
             Ok(file) => files.push(Arc::new(file)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
                 tracing::error!(
                     file = %disk.display(&path_of(&name)), %error,
                     "not an index file of the configured size (maxHashSlotNum, maxIndexNum): left alone, its keys cannot be queried"
@@ -401,9 +433,15 @@ fn take_own(
 }
 
 /// Takes over files that no state of ours describes.
-fn take_foreign(disk: &dyn Disk, files: &mut Vec<Arc<IndexFile>>, foreign: Foreign) -> io::Result<State> {
+fn take_foreign(
+    disk: &dyn Disk,
+    files: &mut Vec<Arc<IndexFile>>,
+    foreign: Foreign,
+) -> io::Result<State> {
     if let Foreign::SealedBy(sealed_ms) = foreign {
-        for file in files.extract_if(.., |file| file.header().end_ms > sealed_ms || !file.is_full()) {
+        for file in files.extract_if(.., |file| {
+            file.header().end_ms > sealed_ms || !file.is_full()
+        }) {
             tracing::warn!(
                 file = %disk.display(&path_of(file.name())),
                 "index file was in use when its writer crashed: removed, its keys are indexed again from the log"
@@ -411,12 +449,21 @@ fn take_foreign(disk: &dyn Disk, files: &mut Vec<Arc<IndexFile>>, foreign: Forei
             disk.remove(&path_of(file.name()))?;
         }
     }
-    let header = files.last().map_or_else(format::Header::default, |file| file.header());
+    let header = files
+        .last()
+        .map_or_else(format::Header::default, |file| file.header());
     Ok(State {
         resume: header.end_position,
-        file: files.last().map_or_else(String::new, |file| file.name().to_owned()),
+        file: files
+            .last()
+            .map_or_else(String::new, |file| file.name().to_owned()),
         header,
         slots_through: header.next_entry,
-        sealed_ms: files.iter().filter(|file| file.is_full()).map(|file| file.header().end_ms).max().unwrap_or(0),
+        sealed_ms: files
+            .iter()
+            .filter(|file| file.is_full())
+            .map(|file| file.header().end_ms)
+            .max()
+            .unwrap_or(0),
     })
 }

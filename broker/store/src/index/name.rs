@@ -6,7 +6,9 @@ use super::file::NAME_DIGITS;
 /// A name for a file created at `now_ms`, greater than `last`.
 pub(super) fn next_name(now_ms: i64, last: Option<&str>) -> String {
     let name = of_time(now_ms);
-    let after_last = last.and_then(|last| last.parse::<u64>().ok()).map(|last| format!("{:017}", last + 1));
+    let after_last = last
+        .and_then(|last| last.parse::<u64>().ok())
+        .map(|last| format!("{:017}", last + 1));
     match after_last {
         Some(least) if name < least => least,
         _ => name,
@@ -22,7 +24,10 @@ fn of_time(ms: i64) -> String {
     let (days, ms) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{:03}", ms % 1000)
+    format!(
+        "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{:03}",
+        ms % 1000
+    )
 }
 
 /// Year, month and day of a number of days since 1970-01-01. Years are taken from March on, so
@@ -31,11 +36,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
     const DAYS_PER_ERA: i64 = 146_097;
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -53,7 +63,10 @@ mod tests {
     #[test]
     fn names_grow_though_the_clock_jumps_back() {
         assert_eq!(next_name(0, Some("20261122114356587")), "20261122114356588");
-        assert_eq!(next_name(1_795_347_836_587, Some("19700101000000000")), "20261122114356587");
+        assert_eq!(
+            next_name(1_795_347_836_587, Some("19700101000000000")),
+            "20261122114356587"
+        );
         assert!(is_name("20261122114356587"));
         assert!(!is_name("2026112211435658x") && !is_name("abort"));
     }

@@ -36,16 +36,27 @@ impl Batch {
 
     fn takes(&self, store_ms: i64) -> bool {
         self.entries.is_empty()
-            || (self.entries.len() < BATCH_ENTRIES && u32::try_from(store_ms - self.first_ms).is_ok())
+            || (self.entries.len() < BATCH_ENTRIES
+                && u32::try_from(store_ms - self.first_ms).is_ok())
     }
 
     /// Hands positions of entries with that hash and a time in the range to `found`, newest
     /// first, until it returns false. Returns false when it did.
-    pub(super) fn find(&self, hash: u32, begin_ms: i64, end_ms: i64, found: &mut dyn FnMut(u64) -> bool) -> bool {
-        self.entries.iter().rev().filter(|entry| entry.hash == hash).all(|entry| {
-            let time = self.store_ms(entry);
-            time < begin_ms || time > end_ms || found(entry.position)
-        })
+    pub(super) fn find(
+        &self,
+        hash: u32,
+        begin_ms: i64,
+        end_ms: i64,
+        found: &mut dyn FnMut(u64) -> bool,
+    ) -> bool {
+        self.entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.hash == hash)
+            .all(|entry| {
+                let time = self.store_ms(entry);
+                time < begin_ms || time > end_ms || found(entry.position)
+            })
     }
 }
 
@@ -67,14 +78,19 @@ impl Pending {
             self.current.first_ms = store_ms;
         }
         let after_ms = u32::try_from(store_ms - self.current.first_ms).unwrap_or(0);
-        self.current.entries.push(PendingEntry { position, hash, after_ms });
+        self.current.entries.push(PendingEntry {
+            position,
+            hash,
+            after_ms,
+        });
         self.count += 1;
     }
 
     /// Closes the current batch, so that all entries can be written.
     pub(super) fn seal(&mut self) {
         if !self.current.entries.is_empty() {
-            self.full.push_back(Arc::new(std::mem::take(&mut self.current)));
+            self.full
+                .push_back(Arc::new(std::mem::take(&mut self.current)));
         }
     }
 
@@ -127,7 +143,10 @@ mod tests {
         assert_eq!(pending.oldest(BATCH_ENTRIES * 2).len(), 2);
         assert_eq!(pending.oldest(1)[0].entries()[0].position, 0);
         pending.written(1);
-        assert_eq!(pending.oldest(1)[0].entries()[0].position, BATCH_ENTRIES as u64);
+        assert_eq!(
+            pending.oldest(1)[0].entries()[0].position,
+            BATCH_ENTRIES as u64
+        );
         pending.seal();
         pending.written(2);
         assert_eq!(pending.len(), 0);
@@ -137,7 +156,10 @@ mod tests {
     #[test]
     fn a_jump_of_the_clock_starts_a_batch_and_keeps_times_exact() {
         let mut pending = Pending::default();
-        for (n, time) in [5_000, 6_000, 4_000, i64::from(u32::MAX) * 2].into_iter().enumerate() {
+        for (n, time) in [5_000, 6_000, 4_000, i64::from(u32::MAX) * 2]
+            .into_iter()
+            .enumerate()
+        {
             pending.push(n as u64, time, 7);
         }
         pending.seal();

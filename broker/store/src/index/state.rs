@@ -77,14 +77,22 @@ impl StateFile {
         }
         let sequence = newest.as_ref().map_or(0, |(sequence, _)| *sequence);
         let loaded = newest.map(|(_, state)| Loaded { state, doubtful });
-        Ok((Self { file, owner, sequence }, loaded))
+        Ok((
+            Self {
+                file,
+                owner,
+                sequence,
+            },
+            loaded,
+        ))
     }
 
     /// Makes a state durable.
     pub(super) fn write(&mut self, state: &State) -> io::Result<()> {
         self.sequence += 1;
         let bytes = encode(self.sequence, self.owner, state);
-        self.file.write_at(&bytes, self.sequence % 2 * SLOT_DISTANCE)?;
+        self.file
+            .write_at(&bytes, self.sequence % 2 * SLOT_DISTANCE)?;
         self.file.sync_data()
     }
 }
@@ -122,12 +130,19 @@ fn decode(bytes: &[u8; SLOT_LEN]) -> Option<(u64, u64, State)> {
     let (sealed_ms, _) = rest.split_first_chunk()?;
     let state = State {
         resume: u64::from_be_bytes(*resume),
-        file: std::str::from_utf8(name).ok()?.trim_end_matches('\0').to_owned(),
+        file: std::str::from_utf8(name)
+            .ok()?
+            .trim_end_matches('\0')
+            .to_owned(),
         header: Header::decode(header),
         slots_through: u32::from_be_bytes(*slots_through),
         sealed_ms: i64::from_be_bytes(*sealed_ms),
     };
-    Some((u64::from_be_bytes(*sequence), u64::from_be_bytes(*owner), state))
+    Some((
+        u64::from_be_bytes(*sequence),
+        u64::from_be_bytes(*owner),
+        state,
+    ))
 }
 
 #[cfg(test)]
@@ -140,7 +155,14 @@ mod tests {
         State {
             resume,
             file: "20261122114318716".into(),
-            header: Header { begin_ms: 1, end_ms: 2, begin_position: 3, end_position: 4, slots_used: 5, next_entry: 6 },
+            header: Header {
+                begin_ms: 1,
+                end_ms: 2,
+                begin_position: 3,
+                end_position: 4,
+                slots_used: 5,
+                next_entry: 6,
+            },
             slots_through: 7,
             sealed_ms: 8,
         }
@@ -168,7 +190,11 @@ mod tests {
     #[test]
     fn the_state_of_another_life_of_the_directory_is_ignored() {
         let disk = SimDisk::new();
-        StateFile::open(&disk, 9).unwrap().0.write(&state(1)).unwrap();
+        StateFile::open(&disk, 9)
+            .unwrap()
+            .0
+            .write(&state(1))
+            .unwrap();
         assert!(StateFile::open(&disk, 10).unwrap().1.is_none());
     }
 }

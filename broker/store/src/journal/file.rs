@@ -54,11 +54,23 @@ pub(super) enum Found {
 impl JournalFile {
     /// Opens the journal that belongs to `owner` and applies it to `tables`. A file with damage or
     /// a torn end is kept under another name, and a compact one takes its place at the first write.
-    pub(super) fn open(disk: Arc<dyn Disk>, owner: u64, tables: &mut Tables) -> io::Result<(Self, Found)> {
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        owner: u64,
+        tables: &mut Tables,
+    ) -> io::Result<(Self, Found)> {
         disk.create_dir_all(DIRECTORY)?;
-        let mut journal = Self { disk, owner, file: None, end: 0, sequence: 0 };
+        let mut journal = Self {
+            disk,
+            owner,
+            file: None,
+            end: 0,
+            sequence: 0,
+        };
         let file = match journal.disk.open(PATH, OpenMode::ReadWrite) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((journal, Found::None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((journal, Found::None));
+            }
             other => other?,
         };
         let mut bytes = [0; HEAD_BYTES];
@@ -69,7 +81,9 @@ impl JournalFile {
             return Ok((journal, Found::SetAside));
         }
         // A damaged head says nothing of the records behind it.
-        let up = read::read(&*file, (HEAD_BYTES as u64).min(read as u64), |change| tables.apply(change))?;
+        let up = read::read(&*file, (HEAD_BYTES as u64).min(read as u64), |change| {
+            tables.apply(change)
+        })?;
         if damaged_head && up.records == 0 {
             journal.set_aside("damaged")?;
             return Ok((journal, Found::SetAside));
@@ -128,13 +142,21 @@ impl JournalFile {
     }
 
     /// Appends records for the changes and makes them durable.
-    pub(super) fn append<'a>(&mut self, changes: impl Iterator<Item = Change<'a>>) -> io::Result<()> {
+    pub(super) fn append<'a>(
+        &mut self,
+        changes: impl Iterator<Item = Change<'a>>,
+    ) -> io::Result<()> {
         let mut out = Vec::new();
         self.encode(changes, &mut out);
         let Some(file) = &self.file else {
-            return Err(io::Error::other("the journal failed and was not replaced yet"));
+            return Err(io::Error::other(
+                "the journal failed and was not replaced yet",
+            ));
         };
-        if let Err(error) = file.write_at(&out, self.end).and_then(|()| file.sync_data()) {
+        if let Err(error) = file
+            .write_at(&out, self.end)
+            .and_then(|()| file.sync_data())
+        {
             // What is on the device now, nobody knows.
             self.file = None;
             return Err(error);
@@ -173,7 +195,11 @@ impl JournalFile {
             out.clear();
             {
                 let tables = tables.lock();
-                let entries = tables.entries(table).map(|(key, value)| Change { table, key, value: Some(value) });
+                let entries = tables.entries(table).map(|(key, value)| Change {
+                    table,
+                    key,
+                    value: Some(value),
+                });
                 self.encode(entries, &mut out);
             }
             file.write_at(&out, end)?;

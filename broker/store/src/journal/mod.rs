@@ -55,7 +55,9 @@ pub(crate) enum OwnTable {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Key or value is too long.
-    #[error("a journal entry of {key_bytes} + {value_bytes} bytes is too long: keys have up to 65,535 bytes, values up to {MAX_VALUE_BYTES}")]
+    #[error(
+        "a journal entry of {key_bytes} + {value_bytes} bytes is too long: keys have up to 65,535 bytes, values up to {MAX_VALUE_BYTES}"
+    )]
     TooLong {
         /// Length of the key.
         key_bytes: usize,
@@ -95,16 +97,27 @@ impl Journal {
             Found::Own(up) => {
                 if up.damaged_bytes > 0 {
                     tracing::error!(
-                        journal = path, damaged_bytes = up.damaged_bytes, records = up.records,
+                        journal = path,
+                        damaged_bytes = up.damaged_bytes,
+                        records = up.records,
                         "journal is damaged: changes in the damaged part are lost, every key has its last good value; a copy is kept beside it"
                     );
                 } else if up.torn_bytes > 0 {
-                    tracing::info!(journal = path, bytes = up.torn_bytes, "journal ends with a record torn by the crash, which was never confirmed");
+                    tracing::info!(
+                        journal = path,
+                        bytes = up.torn_bytes,
+                        "journal ends with a record torn by the crash, which was never confirmed"
+                    );
                 }
                 false
             }
         };
-        Ok(Self { disk, tables: Mutex::new(tables), file: Mutex::new(file), is_new })
+        Ok(Self {
+            disk,
+            tables: Mutex::new(tables),
+            file: Mutex::new(file),
+            is_new,
+        })
     }
 
     /// Whether the journal was empty when it was opened: then Apache's JSON files, if there are
@@ -138,8 +151,10 @@ impl Journal {
         table: Table,
         entries: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<(), JournalError> {
-        let changes: Vec<_> =
-            entries.into_iter().map(|(key, value)| change(table as u8, key, Some(value))).collect();
+        let changes: Vec<_> = entries
+            .into_iter()
+            .map(|(key, value)| change(table as u8, key, Some(value)))
+            .collect();
         self.change_all(&changes)
     }
 
@@ -154,7 +169,11 @@ impl Journal {
     }
 
     fn all(&self, table: u8) -> Vec<(String, Vec<u8>)> {
-        self.tables.lock().entries(table).map(|(key, value)| (key.to_owned(), value.to_vec())).collect()
+        self.tables
+            .lock()
+            .entries(table)
+            .map(|(key, value)| (key.to_owned(), value.to_vec()))
+            .collect()
     }
 
     /// Makes every change made so far durable.
@@ -162,14 +181,20 @@ impl Journal {
     /// # Errors
     /// When the disk refuses; the changes stay in memory and are tried again.
     pub fn sync(&self) -> Result<(), JournalError> {
-        self.write().map_err(|source| JournalError::Io { path: self.disk.display(file::PATH), source })
+        self.write().map_err(|source| JournalError::Io {
+            path: self.disk.display(file::PATH),
+            source,
+        })
     }
 
     fn change_all(&self, changes: &[Change<'_>]) -> Result<(), JournalError> {
         for change in changes {
             let (key_bytes, value_bytes) = (change.key.len(), change.value.map_or(0, <[u8]>::len));
             if key_bytes > usize::from(u16::MAX) || value_bytes > MAX_VALUE_BYTES {
-                return Err(JournalError::TooLong { key_bytes, value_bytes });
+                return Err(JournalError::TooLong {
+                    key_bytes,
+                    value_bytes,
+                });
             }
         }
         let waiting = {
@@ -177,7 +202,11 @@ impl Journal {
             changes.iter().for_each(|change| tables.change(change));
             tables.changed_len()
         };
-        if waiting > MAX_WAITING { self.sync() } else { Ok(()) }
+        if waiting > MAX_WAITING {
+            self.sync()
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes what waits. Called by the background's tick too.
@@ -195,9 +224,14 @@ impl Journal {
             // Copied out, so that nobody waits for the disk to read or change a table.
             let values: Vec<_> = {
                 let tables = self.tables.lock();
-                keys.iter().map(|(table, key)| tables.get(*table, key).map(<[u8]>::to_vec)).collect()
+                keys.iter()
+                    .map(|(table, key)| tables.get(*table, key).map(<[u8]>::to_vec))
+                    .collect()
             };
-            let changes = keys.iter().zip(&values).map(|((table, key), value)| change(*table, key, value.as_deref()));
+            let changes = keys
+                .iter()
+                .zip(&values)
+                .map(|((table, key), value)| change(*table, key, value.as_deref()));
             file.append(changes)
         };
         if outcome.is_err() {
@@ -209,35 +243,66 @@ impl Journal {
     /// The next offsets of queues all of whose messages expired.
     pub(crate) fn emptied_queues(&self) -> Vec<(String, i32, u64)> {
         let entries = self.all(OwnTable::EmptiedQueues as u8);
-        entries.iter().filter_map(|(key, value)| {
-            let (topic, queue_id) = key.rsplit_once('@')?;
-            Some((topic.to_owned(), queue_id.parse().ok()?, u64::from_be_bytes(*value.first_chunk()?)))
-        }).collect()
+        entries
+            .iter()
+            .filter_map(|(key, value)| {
+                let (topic, queue_id) = key.rsplit_once('@')?;
+                Some((
+                    topic.to_owned(),
+                    queue_id.parse().ok()?,
+                    u64::from_be_bytes(*value.first_chunk()?),
+                ))
+            })
+            .collect()
     }
 
-    pub(crate) fn put_emptied_queue(&self, topic: &str, queue_id: i32, next: u64) -> Result<(), JournalError> {
+    pub(crate) fn put_emptied_queue(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        next: u64,
+    ) -> Result<(), JournalError> {
         let key = format!("{topic}@{queue_id}");
-        self.change_all(&[change(OwnTable::EmptiedQueues as u8, &key, Some(&next.to_be_bytes()))])
+        self.change_all(&[change(
+            OwnTable::EmptiedQueues as u8,
+            &key,
+            Some(&next.to_be_bytes()),
+        )])
     }
 
     /// Deleted topics, the log position of the deletion, and whether their files are gone.
     pub(crate) fn deletions(&self) -> Vec<(String, u64, bool)> {
         let entries = self.all(OwnTable::Deletions as u8);
-        entries.into_iter().filter_map(|(topic, value)| {
-            let (position, done) = value.split_first_chunk()?;
-            Some((topic, u64::from_be_bytes(*position), done == [1]))
-        }).collect()
+        entries
+            .into_iter()
+            .filter_map(|(topic, value)| {
+                let (position, done) = value.split_first_chunk()?;
+                Some((topic, u64::from_be_bytes(*position), done == [1]))
+            })
+            .collect()
     }
 
-    pub(crate) fn put_deletion(&self, topic: &str, position: u64, files_gone: bool) -> Result<(), JournalError> {
+    pub(crate) fn put_deletion(
+        &self,
+        topic: &str,
+        position: u64,
+        files_gone: bool,
+    ) -> Result<(), JournalError> {
         let mut value = position.to_be_bytes().to_vec();
         value.push(u8::from(files_gone));
         let mut changes = vec![change(OwnTable::Deletions as u8, topic, Some(&value))];
         // What was kept of its emptied queues goes with the topic.
         let prefix = format!("{topic}@");
         let emptied = self.all(OwnTable::EmptiedQueues as u8);
-        let keys: Vec<_> = emptied.iter().map(|(key, _)| key).filter(|key| key.starts_with(&prefix)).collect();
-        changes.extend(keys.into_iter().map(|key| change(OwnTable::EmptiedQueues as u8, key, None)));
+        let keys: Vec<_> = emptied
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| key.starts_with(&prefix))
+            .collect();
+        changes.extend(
+            keys.into_iter()
+                .map(|key| change(OwnTable::EmptiedQueues as u8, key, None)),
+        );
         self.change_all(&changes)
     }
 

@@ -32,7 +32,10 @@ pub(super) fn read(
     mut apply: impl FnMut(&Change<'_>),
 ) -> io::Result<ReadUp> {
     let len = file.len()?;
-    let mut up = ReadUp { end: from, ..ReadUp::default() };
+    let mut up = ReadUp {
+        end: from,
+        ..ReadUp::default()
+    };
     let mut buffer = Vec::new();
     let mut at = from;
     while at < len {
@@ -68,7 +71,9 @@ fn record_at<'a>(
         return Ok(None);
     }
     file.read_exact_at(&mut head, at)?;
-    let Some((content_len, crc)) = record::head(&head) else { return Ok(None) };
+    let Some((content_len, crc)) = record::head(&head) else {
+        return Ok(None);
+    };
     if content_len as u64 > len - at - HEAD_BYTES as u64 {
         return Ok(None);
     }
@@ -82,7 +87,9 @@ fn next_magic(file: &dyn DiskFile, from: u64, len: u64) -> io::Result<Option<u64
     let mut at = from;
     while at < len {
         let read = file.read_at(&mut buffer, at)?;
-        let found = buffer[..read].windows(record::MAGIC.len()).position(|bytes| bytes == record::MAGIC);
+        let found = buffer[..read]
+            .windows(record::MAGIC.len())
+            .position(|bytes| bytes == record::MAGIC);
         if let Some(found) = found {
             return Ok(Some(at + found as u64));
         }

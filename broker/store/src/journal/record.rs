@@ -44,7 +44,11 @@ pub(super) fn push(change: &Change<'_>, out: &mut Vec<u8>) {
     let value = change.value.unwrap_or_default();
     out.push(if change.value.is_some() { PUT } else { REMOVE });
     out.push(change.table);
-    out.extend_from_slice(&u16::try_from(change.key.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(
+        &u16::try_from(change.key.len())
+            .unwrap_or(u16::MAX)
+            .to_be_bytes(),
+    );
     out.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.extend_from_slice(change.key.as_bytes());
     out.extend_from_slice(value);
@@ -83,10 +87,15 @@ pub(super) fn content(bytes: &[u8], crc: u32) -> Option<(u64, Vec<Change<'_>>)> 
             REMOVE => None,
             _ => return None,
         };
-        changes.push(Change { table, key: std::str::from_utf8(key).ok()?, value });
+        changes.push(Change {
+            table,
+            key: std::str::from_utf8(key).ok()?,
+            value,
+        });
         rest = after;
     }
-    rest.is_empty().then(|| (u64::from_be_bytes(*sequence), changes))
+    rest.is_empty()
+        .then(|| (u64::from_be_bytes(*sequence), changes))
 }
 
 #[cfg(test)]

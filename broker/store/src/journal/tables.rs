@@ -31,12 +31,17 @@ impl Tables {
     }
 
     pub(super) fn entries(&self, table: u8) -> impl Iterator<Item = (&str, &[u8])> {
-        self.map(table).into_iter().flatten().map(|(key, value)| (&**key, &**value))
+        self.map(table)
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (&**key, &**value))
     }
 
     /// Applies a change that is in the file. A table that this version does not know is ignored.
     pub(super) fn apply(&mut self, change: &Change<'_>) {
-        let Some(map) = self.maps.get_mut(usize::from(change.table)) else { return };
+        let Some(map) = self.maps.get_mut(usize::from(change.table)) else {
+            return;
+        };
         let size = |value: &[u8]| CHANGE_BYTES + change.key.len() + value.len();
         match change.value {
             Some(value) => {

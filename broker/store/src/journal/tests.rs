@@ -26,14 +26,22 @@ fn changes_are_seen_at_once_and_are_there_after_a_sync_and_a_power_cut() {
     journal.remove(Table::Topics, "gone").unwrap();
     assert_eq!(journal.get(Table::Topics, "T").unwrap(), b"2");
     journal.sync().unwrap();
-    journal.put_many(Table::Offsets, [("a", &b"1"[..]), ("b", &b"2"[..])]).unwrap();
+    journal
+        .put_many(Table::Offsets, [("a", &b"1"[..]), ("b", &b"2"[..])])
+        .unwrap();
     journal.sync().unwrap();
     journal.put(Table::Offsets, "never synced", b"3").unwrap();
     for seed in 0..20 {
         let journal = open(&disk.crash(seed));
         assert!(!journal.is_new());
-        assert_eq!(sorted(&journal, Table::Topics), [("T".to_owned(), b"2".to_vec())]);
-        assert_eq!(sorted(&journal, Table::Groups), [("T".to_owned(), b"g".to_vec())]);
+        assert_eq!(
+            sorted(&journal, Table::Topics),
+            [("T".to_owned(), b"2".to_vec())]
+        );
+        assert_eq!(
+            sorted(&journal, Table::Groups),
+            [("T".to_owned(), b"g".to_vec())]
+        );
         assert_eq!(journal.get_all(Table::Offsets).len(), 2);
     }
 }
@@ -56,14 +64,17 @@ fn damage_at_any_byte_costs_one_record_at_most_and_a_copy_is_kept() {
     let journal = open(&disk);
     journal.sync().unwrap();
     for n in 0..6u8 {
-        journal.put(Table::Offsets, &format!("k{n}"), &[n; 9]).unwrap();
+        journal
+            .put(Table::Offsets, &format!("k{n}"), &[n; 9])
+            .unwrap();
         journal.put(Table::Offsets, "all", &[n]).unwrap();
         journal.sync().unwrap();
     }
     let bytes = disk.read_whole(file::PATH).unwrap();
     for at in 0..bytes.len() {
         let copy = disk.crash(1);
-        copy.damage(file::PATH, at as u64, &[bytes[at] ^ 0x41]).unwrap();
+        copy.damage(file::PATH, at as u64, &[bytes[at] ^ 0x41])
+            .unwrap();
         let journal = open(&copy);
         let entries = sorted(&journal, Table::Offsets);
         assert!(entries.len() >= 6, "byte {at}: {entries:?}");
@@ -89,14 +100,19 @@ fn a_journal_cut_anywhere_is_its_longest_whole_part() {
     journal.sync().unwrap();
     let mut ends = vec![0];
     for n in 0..5u8 {
-        journal.put(Table::Offsets, &format!("k{n}"), &[n; 9]).unwrap();
+        journal
+            .put(Table::Offsets, &format!("k{n}"), &[n; 9])
+            .unwrap();
         journal.sync().unwrap();
         ends.push(disk.read_whole(file::PATH).unwrap().len());
     }
     let bytes = disk.read_whole(file::PATH).unwrap();
     for len in 0..bytes.len() {
         let copy = disk.crash(1);
-        copy.open(file::PATH, crate::disk::OpenMode::ReadWrite).unwrap().set_len(len as u64).unwrap();
+        copy.open(file::PATH, crate::disk::OpenMode::ReadWrite)
+            .unwrap()
+            .set_len(len as u64)
+            .unwrap();
         let whole = ends[1..].iter().filter(|end| **end <= len).count();
         let journal = open(&copy);
         assert_eq!(journal.get_all(Table::Offsets).len(), whole, "cut to {len}");
@@ -115,17 +131,25 @@ fn the_file_stays_small_however_often_a_key_changes() {
     for n in 0..300u32 {
         let value = [n.to_be_bytes().as_slice(), &[0; 20_000]].concat();
         journal.put(Table::Offsets, "k", &value).unwrap();
-        journal.put(Table::Offsets, &format!("k{}", n % 7), &n.to_be_bytes()).unwrap();
+        journal
+            .put(Table::Offsets, &format!("k{}", n % 7), &n.to_be_bytes())
+            .unwrap();
         journal.sync().unwrap();
         assert!(disk.read_whole(file::PATH).unwrap().len() < 1_200_000);
     }
     let again = open(&disk.crash(3));
-    assert_eq!(sorted(&again, Table::Offsets), sorted(&journal, Table::Offsets));
+    assert_eq!(
+        sorted(&again, Table::Offsets),
+        sorted(&journal, Table::Offsets)
+    );
 }
 
 #[test]
 fn a_failed_sync_loses_nothing_that_was_put() {
-    for failure in [crate::disk::sim::SyncFailure::DropsDirty, crate::disk::sim::SyncFailure::KeepsDirty] {
+    for failure in [
+        crate::disk::sim::SyncFailure::DropsDirty,
+        crate::disk::sim::SyncFailure::KeepsDirty,
+    ] {
         let disk = SimDisk::new();
         let journal = open(&disk);
         journal.put(Table::Topics, "T", b"1").unwrap();
@@ -137,7 +161,13 @@ fn a_failed_sync_loses_nothing_that_was_put() {
         journal.put(Table::Topics, "U", b"3").unwrap();
         journal.sync().unwrap();
         let again = open(&disk.crash(1));
-        assert_eq!(sorted(&again, Table::Topics), [("T".to_owned(), b"2".to_vec()), ("U".to_owned(), b"3".to_vec())]);
+        assert_eq!(
+            sorted(&again, Table::Topics),
+            [
+                ("T".to_owned(), b"2".to_vec()),
+                ("U".to_owned(), b"3".to_vec())
+            ]
+        );
     }
 }
 
@@ -156,8 +186,13 @@ fn a_power_cut_at_any_step_keeps_what_was_confirmed() {
             confirmed = n;
         }
         let again = open(&disk.crash(seed));
-        let found = again.get(Table::Offsets, "k").map_or(0, |v| u32::from_be_bytes(*v.first_chunk().unwrap()));
-        assert!(found >= confirmed, "seed {seed}: {found} after {confirmed} was confirmed");
+        let found = again
+            .get(Table::Offsets, "k")
+            .map_or(0, |v| u32::from_be_bytes(*v.first_chunk().unwrap()));
+        assert!(
+            found >= confirmed,
+            "seed {seed}: {found} after {confirmed} was confirmed"
+        );
     }
 }
 
@@ -179,8 +214,14 @@ fn what_is_too_long_is_refused_and_changes_nothing() {
     let journal = open(&SimDisk::new());
     let long = vec![0; MAX_VALUE_BYTES + 1];
     let entries = [("ok", &b"1"[..]), ("long", &long[..])];
-    assert!(matches!(journal.put_many(Table::Topics, entries), Err(JournalError::TooLong { .. })));
-    assert!(matches!(journal.put(Table::Topics, &"k".repeat(70_000), b""), Err(JournalError::TooLong { .. })));
+    assert!(matches!(
+        journal.put_many(Table::Topics, entries),
+        Err(JournalError::TooLong { .. })
+    ));
+    assert!(matches!(
+        journal.put(Table::Topics, &"k".repeat(70_000), b""),
+        Err(JournalError::TooLong { .. })
+    ));
     assert!(journal.get_all(Table::Topics).is_empty());
 }
 

@@ -27,7 +27,11 @@ impl ConsumeQueues {
         let mut found = Discovered::default();
         for topic in self.list(DIRECTORY)? {
             for queue_id in self.list(&format!("{DIRECTORY}/{topic}"))? {
-                let Some(queue_id) = queue_id.parse().ok().filter(|id: &i32| id.to_string() == queue_id) else {
+                let Some(queue_id) = queue_id
+                    .parse()
+                    .ok()
+                    .filter(|id: &i32| id.to_string() == queue_id)
+                else {
                     continue;
                 };
                 match self.table.get_or_create(&topic, queue_id) {
@@ -48,7 +52,12 @@ impl ConsumeQueues {
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         match self.files.disk().list(directory) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
                 Ok(Vec::new())
             }
             other => other,
@@ -58,9 +67,13 @@ impl ConsumeQueues {
     /// Gives a queue the numbers that its files tell; returns the position behind its last record.
     fn take_files(&self, queue: &Queue, whole_to: u64) -> io::Result<u64> {
         let files = self.files.list(queue.topic(), queue.queue_id())?;
-        let (Some(first), Some(last)) = (files.first(), files.last()) else { return Ok(0) };
+        let (Some(first), Some(last)) = (files.first(), files.last()) else {
+            return Ok(0);
+        };
         let limit = last + self.files.file_units();
-        let is_there = |unit: &QueueUnit| unit.is_filler() || unit.is_record() && unit.physical_offset < whole_to;
+        let is_there = |unit: &QueueUnit| {
+            unit.is_filler() || unit.is_record() && unit.physical_offset < whole_to
+        };
         let next = self.first_without(queue, *first, limit, is_there)?;
         let min = self.first_without(queue, *first, next, QueueUnit::is_filler)?;
         if min == next {

@@ -47,7 +47,9 @@ impl ConsumeQueues {
         let mut bytes = Vec::with_capacity(unit::UNIT_BYTES);
         self.encoded_units(queue, offset, offset + 1, &mut bytes)?;
         let unit = unit::decode_all(&bytes).next();
-        Ok(unit.filter(QueueUnit::is_record).is_none_or(|unit| unit.physical_offset < min_position))
+        Ok(unit
+            .filter(QueueUnit::is_record)
+            .is_none_or(|unit| unit.physical_offset < min_position))
     }
 
     /// Follows the log's minimum in all queues: removes files that only hold expired units, and
@@ -66,7 +68,12 @@ impl ConsumeQueues {
         outcome.map(|()| emptied)
     }
 
-    fn expire_queue(&self, queue: &Queue, min_position: u64, emptied: &mut Vec<Emptied>) -> io::Result<()> {
+    fn expire_queue(
+        &self,
+        queue: &Queue,
+        min_position: u64,
+        emptied: &mut Vec<Emptied>,
+    ) -> io::Result<()> {
         self.correct_min(queue, min_position)?;
         let bounds = queue.bounds();
         let keep_from = self.files.file_start(bounds.min);
@@ -80,7 +87,11 @@ impl ConsumeQueues {
             }
         }
         if bounds.min == bounds.max && bounds.max > 0 {
-            emptied.push(Emptied { topic: queue.topic().to_owned(), queue_id: queue.queue_id(), next: bounds.max });
+            emptied.push(Emptied {
+                topic: queue.topic().to_owned(),
+                queue_id: queue.queue_id(),
+                next: bounds.max,
+            });
         }
         Ok(())
     }

@@ -38,7 +38,11 @@ pub(super) fn position_of_name(name: &str) -> Option<u64> {
 impl QueueFiles {
     pub(super) fn new(disk: Arc<dyn Disk>, file_units: u64) -> Self {
         assert!(file_units > 0, "options are checked before they come here");
-        Self { disk, file_units, open: OpenFiles::default() }
+        Self {
+            disk,
+            file_units,
+            open: OpenFiles::default(),
+        }
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {
@@ -55,7 +59,11 @@ impl QueueFiles {
     }
 
     pub(super) fn path(&self, topic: &str, queue_id: i32, file_start: u64) -> String {
-        format!("{}/{:020}", directory_of(topic, queue_id), file_start * UNIT_BYTES as u64)
+        format!(
+            "{}/{:020}",
+            directory_of(topic, queue_id),
+            file_start * UNIT_BYTES as u64
+        )
     }
 
     fn file_bytes(&self) -> u64 {
@@ -138,13 +146,18 @@ impl QueueFiles {
         let file = match self.disk.create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.disk.create_dir(DIRECTORY)?;
-                self.disk.create_dir(&format!("{DIRECTORY}/{}", queue.topic()))?;
-                self.disk.create_dir(&directory_of(queue.topic(), queue.queue_id()))?;
+                self.disk
+                    .create_dir(&format!("{DIRECTORY}/{}", queue.topic()))?;
+                self.disk
+                    .create_dir(&directory_of(queue.topic(), queue.queue_id()))?;
                 self.disk.create_new(&path)?
             }
             other => other?,
         };
-        if let Err(error) = file.set_len(self.file_bytes()).and_then(|()| self.fill(&*file, first - start)) {
+        if let Err(error) = file
+            .set_len(self.file_bytes())
+            .and_then(|()| self.fill(&*file, first - start))
+        {
             // Half made, it would be taken for one that needs no fillers.
             let _ = self.disk.remove(&path);
             return Err(error);
@@ -177,8 +190,10 @@ impl QueueFiles {
             start += self.file_units;
         }
         if created {
-            self.disk.sync_dir(&directory_of(queue.topic(), queue.queue_id()))?;
-            self.disk.sync_dir(&format!("{DIRECTORY}/{}", queue.topic()))?;
+            self.disk
+                .sync_dir(&directory_of(queue.topic(), queue.queue_id()))?;
+            self.disk
+                .sync_dir(&format!("{DIRECTORY}/{}", queue.topic()))?;
             self.disk.sync_dir(DIRECTORY)?;
             self.disk.sync_dir("")?;
         }
@@ -193,7 +208,10 @@ impl QueueFiles {
             Err(error) => return Err(error),
         };
         let positions = names.iter().filter_map(|name| position_of_name(name));
-        Ok(positions.filter(|at| at % self.file_bytes() == 0).map(|at| at / UNIT_BYTES as u64).collect())
+        Ok(positions
+            .filter(|at| at % self.file_bytes() == 0)
+            .map(|at| at / UNIT_BYTES as u64)
+            .collect())
     }
 
     /// Removes the files whose units all lie before `offset`; returns how many. The directory is
@@ -207,7 +225,8 @@ impl QueueFiles {
             }
             let key = key_of(queue, start);
             self.open.forget(|open| open == key);
-            self.disk.remove(&self.path(queue.topic(), queue.queue_id(), start))?;
+            self.disk
+                .remove(&self.path(queue.topic(), queue.queue_id(), start))?;
             removed += 1;
         }
         Ok(removed)
@@ -215,7 +234,8 @@ impl QueueFiles {
 
     /// Closes the files of removed queues.
     pub(super) fn forget(&self, queues: &[Arc<Queue>]) {
-        self.open.forget(|(serial, _)| queues.iter().any(|queue| queue.serial() == serial));
+        self.open
+            .forget(|(serial, _)| queues.iter().any(|queue| queue.serial() == serial));
     }
 
     /// Removes all queue files of a topic, durably.

@@ -31,8 +31,8 @@ use crate::disk::Disk;
 use crate::sync::{Arc, Mutex};
 
 pub(crate) use discover::Discovered;
-pub use queue::Queue;
 pub(crate) use queue::Pushed;
+pub use queue::Queue;
 pub(crate) use settle::Which;
 pub use table::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueTable};
 pub(crate) use tail::Tail;
@@ -65,7 +65,9 @@ impl ConsumeQueues {
         Self {
             table: QueueTable::new(deletions),
             files: QueueFiles::new(disk, file_units),
-            writer: Mutex::new(FileWriter { names_uncertain: after_crash }),
+            writer: Mutex::new(FileWriter {
+                names_uncertain: after_crash,
+            }),
         }
     }
 

@@ -36,7 +36,10 @@ pub(super) struct OpenFiles {
 impl OpenFiles {
     pub(super) fn get(&self, key: FileKey) -> Option<Arc<dyn DiskFile>> {
         let slots = &mut *self.slots.lock();
-        let slot = slots.places.get(&key).and_then(|place| slots.slots.get_mut(*place))?;
+        let slot = slots
+            .places
+            .get(&key)
+            .and_then(|place| slots.slots.get_mut(*place))?;
         slot.used = true;
         Some(Arc::clone(&slot.file))
     }
@@ -46,7 +49,11 @@ impl OpenFiles {
         if slots.places.contains_key(&key) {
             return;
         }
-        let slot = Slot { key, file, used: false };
+        let slot = Slot {
+            key,
+            file,
+            used: false,
+        };
         if slots.slots.len() < MAX_OPEN_FILES {
             slots.places.insert(key, slots.slots.len());
             slots.slots.push(slot);
@@ -66,7 +73,12 @@ impl OpenFiles {
     pub(super) fn forget(&self, drop_it: impl Fn(FileKey) -> bool) {
         let slots = &mut *self.slots.lock();
         slots.slots.retain(|slot| !drop_it(slot.key));
-        slots.places = slots.slots.iter().enumerate().map(|(place, slot)| (slot.key, place)).collect();
+        slots.places = slots
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(place, slot)| (slot.key, place))
+            .collect();
         slots.hand = 0;
     }
 

@@ -109,7 +109,10 @@ impl Queue {
     pub fn bounds(&self) -> QueueBounds {
         // In this order: `min` never passes `max`.
         let min = self.min.load(Ordering::Acquire);
-        QueueBounds { min, max: self.max() }
+        QueueBounds {
+            min,
+            max: self.max(),
+        }
     }
 
     pub(super) fn min_position(&self) -> u64 {
@@ -181,7 +184,10 @@ impl Queue {
     /// while opening.
     pub(crate) fn restore(&self, min: u64, next: u64, tail: Option<Tail>) {
         let tail = tail.unwrap_or_else(|| Tail::new(next));
-        assert!(min <= next && tail.end() == next, "a queue's tail ends at its next offset");
+        assert!(
+            min <= next && tail.end() == next,
+            "a queue's tail ends at its next offset"
+        );
         *self.tail.lock() = tail;
         self.min.store(min, Ordering::Release);
         self.max.store(next, Ordering::Release);
@@ -196,7 +202,11 @@ mod tests {
     #[test]
     fn units_are_taken_in_order_only() {
         let queue = Queue::new("T".into(), 0, 1, 0);
-        let unit = QueueUnit { physical_offset: 0, size: 100, tags_code: 0 };
+        let unit = QueueUnit {
+            physical_offset: 0,
+            size: 100,
+            tags_code: 0,
+        };
         assert!(matches!(queue.push(0, &unit), Pushed::Taken { .. }));
         assert_eq!(queue.push(0, &unit), Pushed::Known);
         assert_eq!(queue.push(2, &unit), Pushed::Gap { expected: 1 });
@@ -205,6 +215,10 @@ mod tests {
 
     #[test]
     fn resident_state_is_as_small_as_stated() {
-        assert!(size_of::<Queue>() + 2 * size_of::<usize>() + 16 <= 184, "{}", size_of::<Queue>());
+        assert!(
+            size_of::<Queue>() + 2 * size_of::<usize>() + 16 <= 184,
+            "{}",
+            size_of::<Queue>()
+        );
     }
 }

@@ -6,9 +6,9 @@ use std::io;
 
 use mainstem_record::{PHYSICAL_OFFSET_POSITION, RecordView};
 
+use super::ConsumeQueues;
 use super::queue::Queue;
 use super::unit::{self, QueueUnit, UNIT_BYTES};
-use super::ConsumeQueues;
 use crate::error::ReadError;
 use crate::log_reader::LogReader;
 use crate::outcome::{QueueBounds, ReadLimits, ReadOutcome, ReadStatus};
@@ -27,7 +27,13 @@ enum Step {
 
 impl ConsumeQueues {
     /// Appends the encoded units `from .. to` to `out`. The caller keeps within the queue's bounds.
-    pub(super) fn encoded_units(&self, queue: &Queue, from: u64, to: u64, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn encoded_units(
+        &self,
+        queue: &Queue,
+        from: u64,
+        to: u64,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let before = out.len();
         let in_file = {
             let tail = queue.tail.lock();
@@ -44,7 +50,8 @@ impl ConsumeQueues {
             }
             bytes
         };
-        self.files.read(queue, from, &mut out[before..before + in_file])
+        self.files
+            .read(queue, from, &mut out[before..before + in_file])
     }
 
     /// The unit at `offset`; `None` outside of the queue's bounds, or when it is a filler.
@@ -114,7 +121,9 @@ impl ConsumeQueues {
         log: &dyn LogReader,
         outcome: &mut ReadOutcome,
     ) -> Result<(), ReadError> {
-        let scanned_to = outcome.next_offset.saturating_add(limits.max_scanned.max(1) as u64);
+        let scanned_to = outcome
+            .next_offset
+            .saturating_add(limits.max_scanned.max(1) as u64);
         let end = outcome.max_offset.min(scanned_to);
         let mut chunk = Vec::new();
         while outcome.next_offset < end {
@@ -129,7 +138,9 @@ impl ConsumeQueues {
                         outcome.messages.push(record);
                         outcome.status = ReadStatus::Found;
                     }
-                    Step::Gone if outcome.messages.is_empty() => outcome.status = ReadStatus::BeingRemoved,
+                    Step::Gone if outcome.messages.is_empty() => {
+                        outcome.status = ReadStatus::BeingRemoved
+                    }
                     Step::Gone | Step::Filtered => {}
                     Step::Full => return Ok(()),
                 }
@@ -146,10 +157,24 @@ impl ConsumeQueues {
     ///
     /// # Errors
     /// When queue file or log cannot be read.
-    pub(crate) fn store_time(&self, queue: &Queue, offset: u64, log: &dyn LogReader) -> Result<Option<i64>, ReadError> {
-        let Some(unit) = self.unit(queue, offset).map_err(unreadable(queue, offset))? else { return Ok(None) };
+    pub(crate) fn store_time(
+        &self,
+        queue: &Queue,
+        offset: u64,
+        log: &dyn LogReader,
+    ) -> Result<Option<i64>, ReadError> {
+        let Some(unit) = self
+            .unit(queue, offset)
+            .map_err(unreadable(queue, offset))?
+        else {
+            return Ok(None);
+        };
         let record = log.slice_at(unit.physical_offset, unit.size as usize)?;
-        Ok(record.and_then(|record| RecordView::parse(&record).ok().map(|view| view.store_timestamp_ms())))
+        Ok(record.and_then(|record| {
+            RecordView::parse(&record)
+                .ok()
+                .map(|view| view.store_timestamp_ms())
+        }))
     }
 }
 
@@ -189,7 +214,9 @@ fn take(
 
 /// Whether the bytes that a unit names are a record at that place: its size and its own position.
 fn points_to(record: &[u8], unit: &QueueUnit) -> bool {
-    let size = record.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes));
+    let size = record
+        .first_chunk::<4>()
+        .map(|bytes| u32::from_be_bytes(*bytes));
     let position = record
         .get(PHYSICAL_OFFSET_POSITION..)
         .and_then(|bytes| bytes.first_chunk::<8>())
@@ -200,13 +227,25 @@ fn points_to(record: &[u8], unit: &QueueUnit) -> bool {
 #[cold]
 fn damaged(queue: &Queue, offset: u64, unit: &QueueUnit) {
     tracing::error!(
-        topic = queue.topic(), queue_id = queue.queue_id(), offset, position = unit.physical_offset, size = unit.size,
+        topic = queue.topic(),
+        queue_id = queue.queue_id(),
+        offset,
+        position = unit.physical_offset,
+        size = unit.size,
         "consume-queue unit points to no record and is passed over: the queue file is damaged; rebuild it with `mainstem store repair`"
     );
 }
 
 /// Wraps an error of a queue file, whose place is best told by the queue.
 fn unreadable(queue: &Queue, offset: u64) -> impl FnOnce(io::Error) -> ReadError {
-    let what = format!("unit {offset} of queue {} of topic {}", queue.queue_id(), queue.topic());
-    move |source| ReadError::Io { position: 0, bytes: UNIT_BYTES, source: io::Error::new(source.kind(), format!("{what}: {source}")) }
+    let what = format!(
+        "unit {offset} of queue {} of topic {}",
+        queue.queue_id(),
+        queue.topic()
+    );
+    move |source| ReadError::Io {
+        position: 0,
+        bytes: UNIT_BYTES,
+        source: io::Error::new(source.kind(), format!("{what}: {source}")),
+    }
 }

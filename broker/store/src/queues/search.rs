@@ -21,7 +21,11 @@ impl ConsumeQueues {
         boundary: Boundary,
         log: &dyn LogReader,
     ) -> Result<u64, ReadError> {
-        let bounds = self.bounds(queue, log).map_err(|source| ReadError::Io { position: 0, bytes: 0, source })?;
+        let bounds = self.bounds(queue, log).map_err(|source| ReadError::Io {
+            position: 0,
+            bytes: 0,
+            source,
+        })?;
         let is_before = |offset| {
             let time = self.store_time(queue, offset, log)?;
             // What is gone was stored before everything that is not.

@@ -52,7 +52,8 @@ impl ConsumeQueues {
             return Ok(0);
         }
         // Until this ends well, names of created files may be less than durable.
-        let sync_everything = std::mem::replace(&mut writer.names_uncertain, true) || moving.len() > SYNC_EACH_MAX;
+        let sync_everything =
+            std::mem::replace(&mut writer.names_uncertain, true) || moving.len() > SYNC_EACH_MAX;
         let mut buffer = Vec::new();
         for tail in &mut moving {
             tail.to = {
@@ -71,7 +72,8 @@ impl ConsumeQueues {
             self.files.disk().sync_everything()?;
         } else {
             for tail in moving.iter().filter(|tail| !tail.queue.is_removed()) {
-                self.files.sync(&tail.queue, tail.from, tail.to, tail.created)?;
+                self.files
+                    .sync(&tail.queue, tail.from, tail.to, tail.created)?;
             }
         }
         writer.names_uncertain = false;
@@ -107,7 +109,12 @@ impl ConsumeQueues {
             });
             tails.truncate(enough.unwrap_or(tails.len()));
         }
-        let start = |(_, queue)| Moving { queue, from: 0, to: 0, created: false };
+        let start = |(_, queue)| Moving {
+            queue,
+            from: 0,
+            to: 0,
+            created: false,
+        };
         tails.into_iter().map(start).collect()
     }
 }

@@ -21,7 +21,9 @@ const MAX_TOPIC_BYTES: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateQueueError {
     /// The name cannot be that of a directory.
-    #[error("topic {topic:?} cannot be stored: a name has 1 to {MAX_TOPIC_BYTES} bytes, no '/' and no control characters, and is not '.' or '..'")]
+    #[error(
+        "topic {topic:?} cannot be stored: a name has 1 to {MAX_TOPIC_BYTES} bytes, no '/' and no control characters, and is not '.' or '..'"
+    )]
     Name {
         /// The topic.
         topic: String,
@@ -35,7 +37,9 @@ pub enum CreateQueueError {
         queue_id: i32,
     },
     /// The store is full of queues.
-    #[error("topic {topic} gets no queue {queue_id}: the store has {MAX_QUEUES} queues, its limit; delete topics")]
+    #[error(
+        "topic {topic} gets no queue {queue_id}: the store has {MAX_QUEUES} queues, its limit; delete topics"
+    )]
     TooMany {
         /// The topic.
         topic: String,
@@ -110,7 +114,11 @@ impl QueueTable {
     ///
     /// # Errors
     /// When no such queue can be: its name, its id, or too many of them.
-    pub fn get_or_create(&self, topic: &str, queue_id: i32) -> Result<Arc<Queue>, CreateQueueError> {
+    pub fn get_or_create(
+        &self,
+        topic: &str,
+        queue_id: i32,
+    ) -> Result<Arc<Queue>, CreateQueueError> {
         let hash = self.hash(topic);
         if let Some(queue) = self.get_hashed(hash, topic, queue_id) {
             return Ok(queue);
@@ -119,12 +127,22 @@ impl QueueTable {
     }
 
     #[cold]
-    fn create(&self, hash: u64, topic: &str, queue_id: i32) -> Result<Arc<Queue>, CreateQueueError> {
+    fn create(
+        &self,
+        hash: u64,
+        topic: &str,
+        queue_id: i32,
+    ) -> Result<Arc<Queue>, CreateQueueError> {
         if !is_directory_name(topic) {
-            return Err(CreateQueueError::Name { topic: topic.to_owned() });
+            return Err(CreateQueueError::Name {
+                topic: topic.to_owned(),
+            });
         }
         if !(0..=MAX_QUEUE_ID).contains(&queue_id) {
-            return Err(CreateQueueError::QueueId { topic: topic.to_owned(), queue_id });
+            return Err(CreateQueueError::QueueId {
+                topic: topic.to_owned(),
+                queue_id,
+            });
         }
         let created_at = self.deleted_at(topic).unwrap_or(0);
         let mut shard = self.shard(hash).write();
@@ -132,19 +150,32 @@ impl QueueTable {
             Entry::Occupied(entry) => entry.into_mut().named_or_new(topic),
             Entry::Vacant(entry) => entry.insert(Topic::new(topic)),
         };
-        let at = match entry.queues.binary_search_by_key(&queue_id, |queue| queue.queue_id()) {
+        let at = match entry
+            .queues
+            .binary_search_by_key(&queue_id, |queue| queue.queue_id())
+        {
             Ok(at) => return Ok(Arc::clone(&entry.queues[at])),
             Err(at) => at,
         };
         if entry.queues.first().is_some_and(|queue| queue.is_removed()) {
-            return Err(CreateQueueError::BeingDeleted { topic: topic.to_owned() });
+            return Err(CreateQueueError::BeingDeleted {
+                topic: topic.to_owned(),
+            });
         }
         if self.queues.fetch_add(1, Ordering::Relaxed) >= MAX_QUEUES {
             self.queues.fetch_sub(1, Ordering::Relaxed);
-            return Err(CreateQueueError::TooMany { topic: topic.to_owned(), queue_id });
+            return Err(CreateQueueError::TooMany {
+                topic: topic.to_owned(),
+                queue_id,
+            });
         }
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
-        let queue = Arc::new(Queue::new(Arc::clone(&entry.name), queue_id, serial, created_at));
+        let queue = Arc::new(Queue::new(
+            Arc::clone(&entry.name),
+            queue_id,
+            serial,
+            created_at,
+        ));
         // Topics have few queues and 100,000 of them must stay small: no room to spare.
         entry.queues.reserve_exact(1);
         entry.queues.insert(at, Arc::clone(&queue));
@@ -167,14 +198,24 @@ impl QueueTable {
     pub(crate) fn queues_of(&self, topic: &str) -> Vec<Arc<Queue>> {
         let hash = self.hash(topic);
         let shard = self.shard(hash).read();
-        shard.get(&hash).and_then(|first| first.named(topic)).map(|topic| topic.queues.clone()).unwrap_or_default()
+        shard
+            .get(&hash)
+            .and_then(|first| first.named(topic))
+            .map(|topic| topic.queues.clone())
+            .unwrap_or_default()
     }
 
     /// Calls `visit` for every queue, shard by shard, without a lock held.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&Arc<Queue>)) {
         let mut queues: Vec<Arc<Queue>> = Vec::new();
         for shard in &self.shards {
-            queues.extend(shard.read().values().flat_map(Topic::chain).flat_map(|topic| topic.queues.iter().cloned()));
+            queues.extend(
+                shard
+                    .read()
+                    .values()
+                    .flat_map(Topic::chain)
+                    .flat_map(|topic| topic.queues.iter().cloned()),
+            );
             queues.drain(..).for_each(|queue| visit(&queue));
         }
     }
@@ -208,7 +249,11 @@ impl QueueTable {
     /// Log position at which a topic of this name was last deleted.
     pub(crate) fn deleted_at(&self, topic: &str) -> Option<u64> {
         let deletions = self.deletions.read();
-        if deletions.is_empty() { None } else { deletions.get(topic).copied() }
+        if deletions.is_empty() {
+            None
+        } else {
+            deletions.get(topic).copied()
+        }
     }
 
     /// First half of a deletion: the topic's queues take nothing any more.
@@ -255,13 +300,20 @@ impl QueueTable {
     /// Forgets deletions that no record of the log can precede any more; returns them.
     pub(crate) fn forget_deletions_below(&self, min_position: u64) -> Vec<String> {
         let mut deletions = self.deletions.write();
-        deletions.extract_if(|_, position| *position <= min_position).map(|(topic, _)| topic).collect()
+        deletions
+            .extract_if(|_, position| *position <= min_position)
+            .map(|(topic, _)| topic)
+            .collect()
     }
 }
 
 impl Topic {
     fn new(name: &str) -> Self {
-        Self { name: name.into(), queues: Vec::new(), other: None }
+        Self {
+            name: name.into(),
+            queues: Vec::new(),
+            other: None,
+        }
     }
 
     fn named(&self, name: &str) -> Option<&Self> {
@@ -276,7 +328,9 @@ impl Topic {
         if *self.name == *name {
             return self;
         }
-        self.other.get_or_insert_with(|| Box::new(Self::new(name))).named_or_new(name)
+        self.other
+            .get_or_insert_with(|| Box::new(Self::new(name)))
+            .named_or_new(name)
     }
 
     fn chain(&self) -> impl Iterator<Item = &Self> {
@@ -288,7 +342,10 @@ impl Topic {
         match self.queues.get(at) {
             Some(queue) if queue.queue_id() == queue_id => Some(queue),
             _ => {
-                let at = self.queues.binary_search_by_key(&queue_id, |queue| queue.queue_id()).ok()?;
+                let at = self
+                    .queues
+                    .binary_search_by_key(&queue_id, |queue| queue.queue_id())
+                    .ok()?;
                 self.queues.get(at)
             }
         }
@@ -312,7 +369,9 @@ fn is_directory_name(topic: &str) -> bool {
         && topic.len() <= MAX_TOPIC_BYTES
         && topic != "."
         && topic != ".."
-        && !topic.bytes().any(|byte| byte == b'/' || byte.is_ascii_control())
+        && !topic
+            .bytes()
+            .any(|byte| byte == b'/' || byte.is_ascii_control())
 }
 
 #[cfg(test)]
@@ -346,11 +405,32 @@ mod tests {
     #[test]
     fn names_that_would_leave_the_directory_are_refused() {
         let table = table();
-        for topic in ["", ".", "..", "a/b", "../x", "a\0b", "a\nb", &"x".repeat(256)] {
-            assert!(matches!(table.get_or_create(topic, 0), Err(CreateQueueError::Name { .. })), "{topic:?}");
+        for topic in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "../x",
+            "a\0b",
+            "a\nb",
+            &"x".repeat(256),
+        ] {
+            assert!(
+                matches!(
+                    table.get_or_create(topic, 0),
+                    Err(CreateQueueError::Name { .. })
+                ),
+                "{topic:?}"
+            );
         }
-        assert!(matches!(table.get_or_create("T", -1), Err(CreateQueueError::QueueId { .. })));
-        assert!(matches!(table.get_or_create("T", MAX_QUEUE_ID + 1), Err(CreateQueueError::QueueId { .. })));
+        assert!(matches!(
+            table.get_or_create("T", -1),
+            Err(CreateQueueError::QueueId { .. })
+        ));
+        assert!(matches!(
+            table.get_or_create("T", MAX_QUEUE_ID + 1),
+            Err(CreateQueueError::QueueId { .. })
+        ));
         assert!(table.is_empty());
     }
 
@@ -358,12 +438,21 @@ mod tests {
     fn a_deleted_topic_starts_anew_behind_its_deletion() {
         let table = table();
         let old = table.get_or_create("T", 0).unwrap();
-        let unit = QueueUnit { physical_offset: 0, size: 10, tags_code: 0 };
-        let crate::queues::Pushed::Taken { grown_bytes } = old.push(0, &unit) else { panic!("taken") };
+        let unit = QueueUnit {
+            physical_offset: 0,
+            size: 10,
+            tags_code: 0,
+        };
+        let crate::queues::Pushed::Taken { grown_bytes } = old.push(0, &unit) else {
+            panic!("taken")
+        };
         table.tails_grew(grown_bytes);
         let queues = table.begin_removal("T");
         assert!(old.is_removed() && queues.len() == 1);
-        assert!(matches!(table.get_or_create("T", 1), Err(CreateQueueError::BeingDeleted { .. })));
+        assert!(matches!(
+            table.get_or_create("T", 1),
+            Err(CreateQueueError::BeingDeleted { .. })
+        ));
         table.finish_removal("T", 500);
         assert!(table.get("T", 0).is_none());
         assert_eq!((table.len(), table.tail_bytes()), (0, 0));
@@ -377,8 +466,14 @@ mod tests {
     #[test]
     fn topics_of_one_hash_are_kept_apart() {
         let mut first = Topic::new("a");
-        first.named_or_new("b").queues.push(Arc::new(Queue::new("b".into(), 0, 0, 0)));
-        first.named_or_new("c").queues.push(Arc::new(Queue::new("c".into(), 0, 0, 0)));
+        first
+            .named_or_new("b")
+            .queues
+            .push(Arc::new(Queue::new("b".into(), 0, 0, 0)));
+        first
+            .named_or_new("c")
+            .queues
+            .push(Arc::new(Queue::new("c".into(), 0, 0, 0)));
         assert_eq!(first.chain().count(), 3);
         assert_eq!(first.named("c").unwrap().queues.len(), 1);
         let (removed, rest) = first.without("b");
@@ -386,6 +481,11 @@ mod tests {
         let (removed, rest) = rest.unwrap().without("a");
         assert!(removed.is_empty());
         let rest = rest.unwrap();
-        assert_eq!(rest.chain().map(|topic| topic.name.to_string()).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(
+            rest.chain()
+                .map(|topic| topic.name.to_string())
+                .collect::<Vec<_>>(),
+            ["c"]
+        );
     }
 }

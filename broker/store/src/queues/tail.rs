@@ -18,7 +18,10 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(super) fn new(start: u64) -> Self {
-        Self { start, units: Vec::new() }
+        Self {
+            start,
+            units: Vec::new(),
+        }
     }
 
     /// Offset of the first unit in memory; all before it are durable in the queue's files.
@@ -57,22 +60,31 @@ impl Tail {
     pub(super) fn bytes(&self, from: u64, to: u64) -> &[u8] {
         debug_assert!(from >= self.start, "units before the tail are in the file");
         let index = |offset: u64| {
-            usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX).min(self.units.len())
+            usize::try_from(offset.saturating_sub(self.start))
+                .unwrap_or(usize::MAX)
+                .min(self.units.len())
         };
         let (from, to) = (index(from), index(to));
-        self.units.get(from..to.max(from)).unwrap_or_default().as_flattened()
+        self.units
+            .get(from..to.max(from))
+            .unwrap_or_default()
+            .as_flattened()
     }
 
     /// Lets go of the units before `upto`, which are durable now; returns the bytes of memory
     /// given back.
     pub(super) fn settled(&mut self, upto: u64) -> usize {
-        assert!(upto <= self.end(), "a unit cannot be durable before it exists");
+        assert!(
+            upto <= self.end(),
+            "a unit cannot be durable before it exists"
+        );
         let before = self.memory_bytes();
         let count = usize::try_from(upto.saturating_sub(self.start)).unwrap_or(0);
         self.units.drain(..count);
         self.start += count as u64;
         // What came in while the others were written is little; keep no room for more than that.
-        self.units.shrink_to(self.units.len().next_power_of_two().max(FIRST_UNITS));
+        self.units
+            .shrink_to(self.units.len().next_power_of_two().max(FIRST_UNITS));
         if self.units.is_empty() {
             self.units = Vec::new();
         }
@@ -85,7 +97,8 @@ impl Tail {
         if end <= self.start {
             *self = Self::new(end);
         } else {
-            self.units.truncate(usize::try_from(end - self.start).unwrap_or(usize::MAX));
+            self.units
+                .truncate(usize::try_from(end - self.start).unwrap_or(usize::MAX));
         }
         before - self.memory_bytes()
     }
@@ -93,7 +106,10 @@ impl Tail {
     /// A tail as a snapshot kept it. `None` when `bytes` is no whole number of units.
     pub(super) fn restore(start: u64, bytes: &[u8]) -> Option<Self> {
         let (units, rest) = bytes.as_chunks::<UNIT_BYTES>();
-        rest.is_empty().then(|| Self { start, units: units.to_vec() })
+        rest.is_empty().then(|| Self {
+            start,
+            units: units.to_vec(),
+        })
     }
 }
 
@@ -103,7 +119,11 @@ mod tests {
     use super::*;
 
     fn unit(n: u64) -> QueueUnit {
-        QueueUnit { physical_offset: n * 100, size: 100, tags_code: 7 }
+        QueueUnit {
+            physical_offset: n * 100,
+            size: 100,
+            tags_code: 7,
+        }
     }
 
     #[test]

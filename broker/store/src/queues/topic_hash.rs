@@ -15,7 +15,9 @@ pub(crate) struct TopicHash {
 impl TopicHash {
     /// A hash with a seed that no client knows.
     pub(crate) fn new() -> Self {
-        Self { seed: RandomState::new().build_hasher().finish() }
+        Self {
+            seed: RandomState::new().build_hasher().finish(),
+        }
     }
 
     /// The hash of a topic.
@@ -75,7 +77,9 @@ mod tests {
     #[test]
     fn similar_names_spread_over_all_bits() {
         let hash = TopicHash::new();
-        let hashes: Vec<_> = (0..10_000).map(|n| hash.of(&format!("topic-{n}"))).collect();
+        let hashes: Vec<_> = (0..10_000)
+            .map(|n| hash.of(&format!("topic-{n}")))
+            .collect();
         assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), hashes.len());
         for shift in [0, 26, 58] {
             let buckets: HashSet<_> = hashes.iter().map(|h| (h >> shift) & 63).collect();

@@ -72,7 +72,11 @@ impl QueueUnit {
 
 /// Iterates over encoded units; a partial one at the end is left out.
 pub(crate) fn decode_all(bytes: &[u8]) -> impl Iterator<Item = QueueUnit> {
-    bytes.as_chunks::<UNIT_BYTES>().0.iter().map(QueueUnit::decode)
+    bytes
+        .as_chunks::<UNIT_BYTES>()
+        .0
+        .iter()
+        .map(QueueUnit::decode)
 }
 
 #[cfg(test)]
@@ -83,10 +87,17 @@ mod tests {
 
     #[test]
     fn layout_is_big_endian_offset_size_code() {
-        let unit = QueueUnit { physical_offset: 0x0102_0304_0506_0708, size: 0x090A_0B0C, tags_code: -2 };
+        let unit = QueueUnit {
+            physical_offset: 0x0102_0304_0506_0708,
+            size: 0x090A_0B0C,
+            tags_code: -2,
+        };
         let bytes = unit.encode();
         assert_eq!(bytes[..12], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-        assert_eq!(bytes[12..], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE]);
+        assert_eq!(
+            bytes[12..],
+            [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE]
+        );
     }
 
     #[test]

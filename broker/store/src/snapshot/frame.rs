@@ -14,7 +14,8 @@ pub(super) const MAX_FRAME_BYTES: usize = 128 << 20;
 pub(super) fn encode(frame: &Frame, out: &mut Vec<u8>) -> Result<(), String> {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEAD_BYTES]);
-    bincode::encode_into_std_write(frame, out, config::standard()).map_err(|error| error.to_string())?;
+    bincode::encode_into_std_write(frame, out, config::standard())
+        .map_err(|error| error.to_string())?;
     let content = &out[start + FRAME_HEAD_BYTES..];
     let len = u32::try_from(content.len())
         .ok()

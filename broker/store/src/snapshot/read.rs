@@ -57,40 +57,59 @@ impl Frames {
             other => other.map_err(|error| error.to_string())?,
         };
         let mut head = [0; FILE_HEAD_BYTES];
-        file.read_exact_at(&mut head, 0).map_err(|error| error.to_string())?;
+        file.read_exact_at(&mut head, 0)
+            .map_err(|error| error.to_string())?;
         if head.strip_prefix(MAGIC) != Some(VERSION.to_be_bytes().as_slice()) {
             return Err("it is no snapshot of this version".to_owned());
         }
-        Ok(Some(Self { file, position: FILE_HEAD_BYTES as u64, content: Vec::new() }))
+        Ok(Some(Self {
+            file,
+            position: FILE_HEAD_BYTES as u64,
+            content: Vec::new(),
+        }))
     }
 
     fn next(&mut self) -> Result<Frame, String> {
         let at = self.position;
         let damaged = || format!("frame at byte {at} is damaged");
         let mut head = [0; frame::FRAME_HEAD_BYTES];
-        self.file.read_exact_at(&mut head, at).map_err(|error| error.to_string())?;
+        self.file
+            .read_exact_at(&mut head, at)
+            .map_err(|error| error.to_string())?;
         let (len, crc) = frame::head(head).ok_or_else(damaged)?;
         let position = at + frame::FRAME_HEAD_BYTES as u64;
-        let left = self.file.len().map_err(|error| error.to_string())?.saturating_sub(position);
+        let left = self
+            .file
+            .len()
+            .map_err(|error| error.to_string())?
+            .saturating_sub(position);
         if len as u64 > left {
             return Err(damaged());
         }
         self.content.resize(len, 0);
-        self.file.read_exact_at(&mut self.content, position).map_err(|error| error.to_string())?;
+        self.file
+            .read_exact_at(&mut self.content, position)
+            .map_err(|error| error.to_string())?;
         self.position = position + len as u64;
         frame::decode(&self.content, crc).ok_or_else(damaged)
     }
 }
 
 fn head_of(disk: &dyn Disk, path: &str) -> Result<Option<Head>, String> {
-    let Some(mut frames) = Frames::open(disk, path)? else { return Ok(None) };
+    let Some(mut frames) = Frames::open(disk, path)? else {
+        return Ok(None);
+    };
     match frames.next()? {
         Frame::Head(head) => Ok(Some(head)),
         _ => Err("it does not begin with its head".to_owned()),
     }
 }
 
-fn read(disk: &dyn Disk, path: &str, take: &mut dyn FnMut(QueueState) -> Result<(), String>) -> Result<(), String> {
+fn read(
+    disk: &dyn Disk,
+    path: &str,
+    take: &mut dyn FnMut(QueueState) -> Result<(), String>,
+) -> Result<(), String> {
     let mut frames = Frames::open(disk, path)?.ok_or("it is gone")?;
     let mut count = 0;
     loop {
@@ -101,7 +120,9 @@ fn read(disk: &dyn Disk, path: &str, take: &mut dyn FnMut(QueueState) -> Result<
                 queues.into_iter().try_for_each(&mut *take)?;
             }
             Frame::End(End { queues }) if queues == count => return Ok(()),
-            Frame::End(End { queues }) => return Err(format!("it holds {count} of {queues} queues")),
+            Frame::End(End { queues }) => {
+                return Err(format!("it holds {count} of {queues} queues"));
+            }
         }
     }
 }

@@ -16,7 +16,11 @@ fn queue(n: u64) -> QueueState {
 }
 
 fn write(disk: &SimDisk, sequence: u64, queues: u64) {
-    let head = Head { sequence, owner: OWNER, position: sequence * 100 };
+    let head = Head {
+        sequence,
+        owner: OWNER,
+        position: sequence * 100,
+    };
     let mut writer = SnapshotWriter::begin(disk, head).unwrap();
     for n in 0..queues {
         writer.add(queue(n)).unwrap();
@@ -41,10 +45,20 @@ fn what_was_written_is_read() {
     for (sequence, count) in [(1, 0), (2, 1), (3, 5000)] {
         write(&disk, sequence, count);
         let (head, queues) = load_all(&disk, OWNER).unwrap();
-        assert_eq!(head, Head { sequence, owner: OWNER, position: sequence * 100 });
+        assert_eq!(
+            head,
+            Head {
+                sequence,
+                owner: OWNER,
+                position: sequence * 100
+            }
+        );
         assert_eq!(queues, (0..count).map(queue).collect::<Vec<_>>());
     }
-    assert!(load_all(&disk, OWNER + 1).is_none(), "another life of the directory");
+    assert!(
+        load_all(&disk, OWNER + 1).is_none(),
+        "another life of the directory"
+    );
 }
 
 #[test]
@@ -54,10 +68,12 @@ fn a_snapshot_damaged_anywhere_gives_way_to_the_one_before() {
     write(&disk, 2, 40);
     let bytes = disk.read_whole(&path_of(2)).unwrap();
     for at in 0..bytes.len() {
-        disk.damage(&path_of(2), at as u64, &[bytes[at] ^ 0x10]).unwrap();
+        disk.damage(&path_of(2), at as u64, &[bytes[at] ^ 0x10])
+            .unwrap();
         let (head, queues) = load_all(&disk, OWNER).unwrap();
         assert_eq!((head.sequence, queues.len()), (1, 3), "byte {at}");
-        disk.damage(&path_of(2), at as u64, &bytes[at..=at]).unwrap();
+        disk.damage(&path_of(2), at as u64, &bytes[at..=at])
+            .unwrap();
     }
     assert_eq!(load_all(&disk, OWNER).unwrap().0.sequence, 2);
 }
@@ -68,7 +84,11 @@ fn a_power_cut_while_writing_leaves_the_snapshot_before_or_the_new_one() {
         let disk = SimDisk::new();
         write(&disk, 1, 30);
         disk.faults().cut_power_after(seed % 12);
-        let head = Head { sequence: 2, owner: OWNER, position: 200 };
+        let head = Head {
+            sequence: 2,
+            owner: OWNER,
+            position: 200,
+        };
         let done = SnapshotWriter::begin(&disk, head)
             .and_then(|mut writer| {
                 (0..2000).try_for_each(|n| writer.add(queue(n)))?;
@@ -80,7 +100,11 @@ fn a_power_cut_while_writing_leaves_the_snapshot_before_or_the_new_one() {
         if done {
             assert_eq!(head.sequence, 2, "seed {seed}");
         }
-        assert_eq!(queues.len(), if head.sequence == 2 { 2000 } else { 30 }, "seed {seed}");
+        assert_eq!(
+            queues.len(),
+            if head.sequence == 2 { 2000 } else { 30 },
+            "seed {seed}"
+        );
         after.create_dir_all(DIRECTORY).unwrap();
         write(&after, head.sequence + 1, 5);
         assert_eq!(load_all(&after, OWNER).unwrap().1.len(), 5);

@@ -34,8 +34,16 @@ impl<'a> SnapshotWriter<'a> {
         let mut buffer = Vec::new();
         buffer.extend_from_slice(MAGIC);
         buffer.extend_from_slice(&VERSION.to_be_bytes());
-        let mut writer =
-            Self { disk, file, head, buffer, position: 0, queues: Vec::new(), tail_bytes: 0, count: 0 };
+        let mut writer = Self {
+            disk,
+            file,
+            head,
+            buffer,
+            position: 0,
+            queues: Vec::new(),
+            tail_bytes: 0,
+            count: 0,
+        };
         writer.write(&Frame::Head(head))?;
         Ok(writer)
     }

@@ -1,0 +1,392 @@
+//! The dispatcher: takes every readable record in the order of the log, adds it to its queue and
+//! its keys to the index, and tells whoever waits. Promises that repeating records does nothing,
+//! that a queue never skips an offset, and that in steady state a message costs no allocation and
+//! no system call. Reads neither log nor files; one thread at a time drives it.
+
+use mainstem_record::{RecordView, property, sys_flag};
+
+use crate::index::{KeyIndex, tags_code};
+use crate::outcome::Arrival;
+use crate::queues::{ConsumeQueues, CreateQueueError, Pushed, Queue, QueueUnit};
+use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
+
+/// Recently used queues, found without a lock. A power of two; 16 KiB.
+const MEMO_SLOTS: usize = 2048;
+/// Most keys indexed of one record; the properties of one cannot hold more words than this.
+const MAX_KEYS: usize = 1 << 15;
+/// Properties that mark a batch stored as one record.
+const INNER_NUM: &[u8] = b"INNER_NUM";
+
+/// What the dispatcher needs of a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DispatchRecord<'a> {
+    pub(crate) position: u64,
+    pub(crate) size: u32,
+    pub(crate) topic: &'a str,
+    pub(crate) queue_id: i32,
+    pub(crate) queue_offset: u64,
+    pub(crate) sys_flag: i32,
+    pub(crate) store_timestamp_ms: i64,
+    /// The stored properties, as they are in the record.
+    pub(crate) properties: &'a [u8],
+}
+
+impl<'a> DispatchRecord<'a> {
+    pub(crate) fn of(position: u64, record: &RecordView<'a>) -> Self {
+        Self {
+            position,
+            size: u32::try_from(record.total_size()).unwrap_or(u32::MAX),
+            topic: record.topic(),
+            queue_id: record.queue_id(),
+            queue_offset: record.queue_offset().cast_unsigned(),
+            sys_flag: record.sys_flag(),
+            store_timestamp_ms: record.store_timestamp_ms(),
+            properties: record.properties().as_bytes(),
+        }
+    }
+}
+
+/// Why a record was not dispatched. Nothing of it is readable by its queue then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DispatchError {
+    /// Queues or index hold as much in memory as they may, since the disk does not take it. Nothing
+    /// is lost: the same record can be dispatched later.
+    #[error(
+        "dispatch waits: {what} hold {percent} % of their memory and the disk does not take it"
+    )]
+    Paused {
+        /// What is full.
+        what: &'static str,
+        /// How full.
+        percent: usize,
+    },
+    /// A record before it is missing in the queue.
+    #[error(
+        "record at log position {position} is number {found} of queue {queue_id} of topic {topic}, which goes on at {expected}: the log and the queue do not agree"
+    )]
+    Gap {
+        /// Log position of the record.
+        position: u64,
+        /// Topic.
+        topic: String,
+        /// Queue.
+        queue_id: i32,
+        /// Offset that would be next.
+        expected: u64,
+        /// The record's.
+        found: u64,
+    },
+    /// There cannot be such a queue.
+    #[error("record at log position {position}: {source}")]
+    Queue {
+        /// Log position of the record.
+        position: u64,
+        /// Why not.
+        #[source]
+        source: CreateQueueError,
+    },
+}
+
+/// Called for each message that arrives in a watched queue.
+pub(crate) type OnArrival = Box<dyn Fn(&Arrival<'_>) + Send + Sync>;
+
+/// What dispatcher and others share.
+#[derive(Default)]
+pub(crate) struct DispatchState {
+    /// Everything below this log position is in queues and index.
+    position: AtomicU64,
+    on_arrival: OnceLock<OnArrival>,
+}
+
+impl DispatchState {
+    pub(crate) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Sets the callback; only the first one counts.
+    pub(crate) fn set_on_arrival(&self, callback: OnArrival) -> bool {
+        self.on_arrival.set(callback).is_ok()
+    }
+}
+
+impl std::fmt::Debug for DispatchState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DispatchState")
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which queues hold delivery times, and what delays.
+#[derive(Debug, Clone)]
+pub(crate) struct Schedule {
+    pub(crate) topic: String,
+    /// Delay of queue 0, 1, ... in ms.
+    pub(crate) delays_ms: Vec<i64>,
+}
+
+/// Limits on memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DispatchLimits {
+    /// Bytes of all tails together.
+    pub(crate) tail_bytes: usize,
+}
+
+/// The dispatcher.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    queues: Arc<ConsumeQueues>,
+    index: Option<Arc<KeyIndex>>,
+    state: Arc<DispatchState>,
+    schedule: Schedule,
+    limits: DispatchLimits,
+    memo: Box<[Option<Arc<Queue>>]>,
+    /// Hashes of the keys of the record at hand.
+    hashes: Vec<u32>,
+}
+
+/// What a record's properties say to the dispatcher.
+#[derive(Debug, Default, Clone, Copy)]
+struct Marks<'a> {
+    tags: Option<&'a [u8]>,
+    keys: Option<&'a [u8]>,
+    unique_key: Option<&'a [u8]>,
+    inner_num: Option<&'a [u8]>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        queues: Arc<ConsumeQueues>,
+        index: Option<Arc<KeyIndex>>,
+        state: Arc<DispatchState>,
+        schedule: Schedule,
+        limits: DispatchLimits,
+    ) -> Self {
+        Self {
+            queues,
+            index,
+            state,
+            schedule,
+            limits,
+            memo: (0..MEMO_SLOTS).map(|_| None).collect(),
+            hashes: Vec::new(),
+        }
+    }
+
+    /// Dispatches one record.
+    ///
+    /// # Errors
+    /// See [`DispatchError`]; after `Paused` the same record must be dispatched again.
+    pub(crate) fn dispatch(&mut self, record: &DispatchRecord<'_>) -> Result<(), DispatchError> {
+        let kind = sys_flag::transaction_type(record.sys_flag);
+        if kind == sys_flag::TRANSACTION_ROLLBACK {
+            return Ok(());
+        }
+        let queue = self.queue(record)?;
+        if queue.is_removed() || record.position < queue.created_at() {
+            return Ok(());
+        }
+        let marks = Marks::of(record.properties);
+        let mut arrival = None;
+        if kind != sys_flag::TRANSACTION_PREPARED {
+            arrival = self.enqueue(&queue, record, &marks)?;
+        }
+        self.index(&queue, record, &marks)?;
+        if let Some((offset, tags_code)) = arrival
+            && queue.is_watched()
+            && let Some(callback) = self.state.on_arrival.get()
+        {
+            callback(&Arrival {
+                topic: queue.topic(),
+                queue_id: queue.queue_id(),
+                offset,
+                tags_code,
+                store_timestamp_ms: record.store_timestamp_ms,
+            });
+        }
+        Ok(())
+    }
+
+    /// Says that everything below `position` was dispatched.
+    pub(crate) fn reached(&self, position: u64) {
+        debug_assert!(position >= self.state.position(), "dispatch only goes on");
+        self.state.position.store(position, Ordering::Release);
+    }
+
+    fn queue(&mut self, record: &DispatchRecord<'_>) -> Result<Arc<Queue>, DispatchError> {
+        let table = self.queues.table();
+        let hash = table.hash(record.topic);
+        let slot = usize::try_from(hash ^ u64::from(record.queue_id.cast_unsigned())).unwrap_or(0)
+            % MEMO_SLOTS;
+        let memo = &mut self.memo[slot];
+        if let Some(queue) = memo
+            && queue.queue_id() == record.queue_id
+            && queue.topic() == record.topic
+            && !queue.is_removed()
+        {
+            return Ok(Arc::clone(queue));
+        }
+        let queue = match table.get_hashed(hash, record.topic, record.queue_id) {
+            Some(queue) => queue,
+            None => table
+                .get_or_create(record.topic, record.queue_id)
+                .map_err(|source| DispatchError::Queue {
+                    position: record.position,
+                    source,
+                })?,
+        };
+        *memo = Some(Arc::clone(&queue));
+        Ok(queue)
+    }
+
+    /// Adds the record's unit; returns offset and tags code when it is new.
+    fn enqueue(
+        &self,
+        queue: &Queue,
+        record: &DispatchRecord<'_>,
+        marks: &Marks<'_>,
+    ) -> Result<Option<(u64, i64)>, DispatchError> {
+        let table = self.queues.table();
+        if table.tail_bytes() >= self.limits.tail_bytes {
+            let percent = table.tail_bytes().saturating_mul(100) / self.limits.tail_bytes.max(1);
+            return Err(DispatchError::Paused {
+                what: "consume queues",
+                percent,
+            });
+        }
+        let tags_code = match self.delay_ms(record) {
+            Some(delay_ms) => record.store_timestamp_ms.saturating_add(delay_ms),
+            None => marks.tags.map_or(0, tags_code),
+        };
+        let unit = QueueUnit {
+            physical_offset: record.position,
+            size: record.size,
+            tags_code,
+        };
+        let mut arrival = None;
+        // A batch stored as one record takes as many offsets as it has messages.
+        for offset in (0..messages_of(record, marks)).map(|n| record.queue_offset.saturating_add(n))
+        {
+            match queue.push(offset, &unit) {
+                Pushed::Taken { grown_bytes } => {
+                    table.tails_grew(grown_bytes);
+                    arrival = Some((offset, tags_code));
+                }
+                Pushed::Known => {}
+                Pushed::Gap { expected } => {
+                    return Err(DispatchError::Gap {
+                        position: record.position,
+                        topic: record.topic.to_owned(),
+                        queue_id: record.queue_id,
+                        expected,
+                        found: offset,
+                    });
+                }
+            }
+        }
+        Ok(arrival)
+    }
+
+    fn delay_ms(&self, record: &DispatchRecord<'_>) -> Option<i64> {
+        if record.topic != self.schedule.topic {
+            return None;
+        }
+        self.schedule
+            .delays_ms
+            .get(usize::try_from(record.queue_id).ok()?)
+            .copied()
+    }
+
+    fn index(
+        &mut self,
+        queue: &Queue,
+        record: &DispatchRecord<'_>,
+        marks: &Marks<'_>,
+    ) -> Result<(), DispatchError> {
+        let Some(index) = &self.index else {
+            return Ok(());
+        };
+        let prefix = queue.key_prefix();
+        self.hashes.clear();
+        self.hashes
+            .extend(marks.unique_key.map(|key| prefix.key(key)));
+        let words = marks
+            .keys
+            .into_iter()
+            .flat_map(|keys| keys.split(|byte| *byte == b' '));
+        self.hashes.extend(
+            words
+                .filter(|word| !word.is_empty())
+                .take(MAX_KEYS)
+                .map(|word| prefix.key(word)),
+        );
+        self.hashes.extend(marks.tags.map(|tag| prefix.tag(tag)));
+        if self.hashes.is_empty() {
+            return Ok(());
+        }
+        index
+            .add(record.position, record.store_timestamp_ms, &self.hashes)
+            .map_err(|_| DispatchError::Paused {
+                what: "key index entries",
+                percent: 100,
+            })
+    }
+
+    /// Forgets the queues of deleted topics.
+    pub(crate) fn forget_removed(&mut self) {
+        for slot in &mut self.memo {
+            if slot.as_ref().is_some_and(|queue| queue.is_removed()) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+/// How many queue offsets a record takes.
+fn messages_of(record: &DispatchRecord<'_>, marks: &Marks<'_>) -> u64 {
+    if !sys_flag::is_inner_batch(record.sys_flag) {
+        return 1;
+    }
+    let count = marks
+        .inner_num
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
+    count
+        .filter(|count| (1..=u64::from(u16::MAX)).contains(count))
+        .unwrap_or(1)
+}
+
+impl<'a> Marks<'a> {
+    /// One pass over the stored properties. Of a name that occurs twice the last one counts.
+    fn of(properties: &'a [u8]) -> Self {
+        let mut marks = Self::default();
+        for piece in properties.split(|byte| *byte == property::PROPERTY_SEPARATOR) {
+            // By length and first byte first: most properties are none of these.
+            let (name_len, target) = match piece.first() {
+                Some(b'T') => (property::TAGS.len(), property::TAGS),
+                Some(b'K') => (property::KEYS.len(), property::KEYS),
+                Some(b'U') => (property::UNIQ_KEY.len(), property::UNIQ_KEY),
+                Some(b'I') => (INNER_NUM.len(), "INNER_NUM"),
+                _ => continue,
+            };
+            let Some((name, rest)) = piece.split_at_checked(name_len) else {
+                continue;
+            };
+            if name != target.as_bytes() {
+                continue;
+            }
+            let Some((&property::NAME_VALUE_SEPARATOR, value)) = rest.split_first() else {
+                continue;
+            };
+            if value.is_empty() {
+                continue;
+            }
+            match name.first() {
+                Some(b'T') => marks.tags = Some(value),
+                Some(b'K') => marks.keys = Some(value),
+                Some(b'U') => marks.unique_key = Some(value),
+                _ => marks.inner_num = Some(value),
+            }
+        }
+        marks
+    }
+}

@@ -7,7 +7,10 @@ mod message;
 mod producer;
 mod queue_position;
 
-pub use consumer::{ConsumeFrom, Filter};
+pub use consumer::{
+    Concurrency, ConsumeFrom, Filter, HandlerFn, Outcome, PushConsumer, PushConsumerBuilder,
+    StatefulHandlerFn,
+};
 pub use error::{
     BuildError, ConsumeError, NotSentCause, Refusal, RequestError, RouteError, SendError,
 };

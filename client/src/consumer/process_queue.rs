@@ -21,6 +21,16 @@ pub(crate) struct FlowLimits {
     pub(crate) span: usize,
 }
 
+impl Default for FlowLimits {
+    fn default() -> Self {
+        Self {
+            messages: 1_000,
+            bytes: 100 * 1024 * 1024,
+            span: 2_000,
+        }
+    }
+}
+
 /// One queue's pulled messages, shared by the task that pulls and those that handle.
 #[derive(Debug)]
 pub(crate) struct ProcessQueue {

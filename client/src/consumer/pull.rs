@@ -11,7 +11,7 @@ use mainstem_common::remoting::headers::{PullMessage, PullReply};
 use mainstem_record::RecordView;
 
 use super::subscription::Subscription;
-use crate::error::RequestError;
+use crate::error::{BuildError, RequestError};
 use crate::instance::{Instance, accept, bad_reply, read_header};
 use crate::message::ReceivedMessage;
 
@@ -31,6 +31,41 @@ pub(crate) struct PullSettings {
     pub(crate) timeout: Duration,
     /// Bytes in one answer; brokers that do not know the limit ignore it.
     pub(crate) max_bytes: i32,
+}
+
+/// What a pull may take beside the broker's wait.
+const PULL_GRACE: Duration = Duration::from_secs(15);
+
+impl Default for PullSettings {
+    fn default() -> Self {
+        let wait = Duration::from_secs(15);
+        Self {
+            batch: 32,
+            wait,
+            timeout: wait + PULL_GRACE,
+            max_bytes: i32::MAX,
+        }
+    }
+}
+
+impl PullSettings {
+    /// Sets the broker's wait, and the time-out with it.
+    pub(crate) fn set_wait(&mut self, wait: Duration) {
+        self.wait = wait;
+        self.timeout = wait + PULL_GRACE;
+    }
+
+    /// Refuses what no broker would take.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        if self.batch < 1 {
+            return Err(BuildError::Value {
+                name: "pull_batch",
+                value: self.batch.to_string(),
+                allowed: "at least 1",
+            });
+        }
+        Ok(())
+    }
 }
 
 /// One pull of one queue.

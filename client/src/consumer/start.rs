@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mainstem_common::protocol::MessageQueue;
+use mainstem_common::protocol::{ConsumeFromWhere, MessageQueue};
 use mainstem_record::topic;
 
 use crate::error::ConsumeError;
@@ -22,12 +22,12 @@ pub enum ConsumeFrom {
 }
 
 impl ConsumeFrom {
-    /// The name that heartbeats carry.
-    pub(crate) fn wire_name(self) -> &'static str {
+    /// The value that heartbeats carry.
+    pub(crate) fn wire_value(self) -> ConsumeFromWhere {
         match self {
-            Self::Earliest => "CONSUME_FROM_FIRST_OFFSET",
-            Self::Latest => "CONSUME_FROM_LAST_OFFSET",
-            Self::Time(_) => "CONSUME_FROM_TIMESTAMP",
+            Self::Earliest => ConsumeFromWhere::FirstOffset,
+            Self::Latest => ConsumeFromWhere::LastOffset,
+            Self::Time(_) => ConsumeFromWhere::Timestamp,
         }
     }
 

@@ -30,7 +30,10 @@ struct Line {
 impl OffsetFile {
     /// Reads the file, or starts with none.
     pub(crate) fn open(path: PathBuf) -> Result<Self, ConsumeError> {
-        let fail = |cause: String| ConsumeError::LocalOffsets { path: path.display().to_string(), cause };
+        let fail = |cause: String| ConsumeError::LocalOffsets {
+            path: path.display().to_string(),
+            cause,
+        };
         let lines: Vec<Line> = match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| fail(error.to_string()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -38,9 +41,17 @@ impl OffsetFile {
         };
         let offsets = lines
             .into_iter()
-            .map(|line| (MessageQueue::new(line.topic, line.broker, line.queue), line.offset))
+            .map(|line| {
+                (
+                    MessageQueue::new(line.topic, line.broker, line.queue),
+                    line.offset,
+                )
+            })
             .collect();
-        Ok(Self { path, offsets: Mutex::new(offsets) })
+        Ok(Self {
+            path,
+            offsets: Mutex::new(offsets),
+        })
     }
 
     pub(crate) fn get(&self, queue: &MessageQueue) -> Option<i64> {
@@ -64,10 +75,12 @@ impl OffsetFile {
         };
         let path = self.path.clone();
         let written = tokio::task::spawn_blocking(move || replace(&path, &lines)).await;
-        written.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| ConsumeError::LocalOffsets {
-            path: self.path.display().to_string(),
-            cause: error.to_string(),
-        })
+        written
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(|error| ConsumeError::LocalOffsets {
+                path: self.path.display().to_string(),
+                cause: error.to_string(),
+            })
     }
 }
 
@@ -98,7 +111,14 @@ mod tests {
         file.write(&[(queue(0), 5), (queue(1), 7)]).await.unwrap();
         file.write(&[(queue(0), 6)]).await.unwrap();
         let again = OffsetFile::open(path).unwrap();
-        assert_eq!((again.get(&queue(0)), again.get(&queue(1)), again.get(&queue(2))), (Some(6), Some(7), None));
+        assert_eq!(
+            (
+                again.get(&queue(0)),
+                again.get(&queue(1)),
+                again.get(&queue(2))
+            ),
+            (Some(6), Some(7), None)
+        );
     }
 
     #[test]

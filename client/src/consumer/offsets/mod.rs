@@ -49,7 +49,9 @@ struct Progress {
 
 impl Offsets {
     pub(crate) fn on_brokers(group: &str) -> Self {
-        Self::new(Keeper::Brokers { group: group.to_owned() })
+        Self::new(Keeper::Brokers {
+            group: group.to_owned(),
+        })
     }
 
     /// Opens the file of a broadcast consumer, which need not exist yet.
@@ -62,7 +64,10 @@ impl Offsets {
     }
 
     fn new(keeper: Keeper) -> Self {
-        Self { keeper, queues: Mutex::default() }
+        Self {
+            keeper,
+            queues: Mutex::default(),
+        }
     }
 
     pub(crate) fn are_kept(&self) -> bool {
@@ -70,7 +75,11 @@ impl Offsets {
     }
 
     /// What the keeper has for this queue.
-    pub(crate) async fn fetch(&self, instance: &Instance, queue: &MessageQueue) -> Result<Option<i64>, ConsumeError> {
+    pub(crate) async fn fetch(
+        &self,
+        instance: &Instance,
+        queue: &MessageQueue,
+    ) -> Result<Option<i64>, ConsumeError> {
         match &self.keeper {
             Keeper::Brokers { group } => queue_position::committed(instance, group, queue).await,
             Keeper::File(file) => Ok(file.get(queue)),
@@ -80,7 +89,13 @@ impl Offsets {
 
     /// Notes where reading of a queue begins, and what the keeper has for it.
     pub(crate) fn begin(&self, queue: &MessageQueue, written: Option<i64>, start: i64) {
-        self.queues.lock().insert(queue.clone(), Progress { written, reached: start });
+        self.queues.lock().insert(
+            queue.clone(),
+            Progress {
+                written,
+                reached: start,
+            },
+        );
     }
 
     /// Notes that everything below `offset` is done.
@@ -108,7 +123,11 @@ impl Offsets {
 
     /// Where every queue stands.
     pub(crate) fn all(&self) -> Vec<(MessageQueue, i64)> {
-        self.queues.lock().iter().map(|(queue, progress)| (queue.clone(), progress.reached)).collect()
+        self.queues
+            .lock()
+            .iter()
+            .map(|(queue, progress)| (queue.clone(), progress.reached))
+            .collect()
     }
 
     /// Forgets a queue that is no longer this consumer's.
@@ -118,12 +137,18 @@ impl Offsets {
 
     /// Writes what has changed of these queues, or of all. What cannot be written stays to be written; the first error is
     /// returned.
-    pub(crate) async fn write(&self, instance: &Arc<Instance>, only: Option<&[MessageQueue]>) -> Result<(), ConsumeError> {
+    pub(crate) async fn write(
+        &self,
+        instance: &Arc<Instance>,
+        only: Option<&[MessageQueue]>,
+    ) -> Result<(), ConsumeError> {
         let changed: Vec<(MessageQueue, i64)> = self
             .queues
             .lock()
             .iter()
-            .filter(|(queue, progress)| progress.is_unwritten() && only.is_none_or(|only| only.contains(queue)))
+            .filter(|(queue, progress)| {
+                progress.is_unwritten() && only.is_none_or(|only| only.contains(queue))
+            })
             .map(|(queue, progress)| (queue.clone(), progress.reached))
             .collect();
         if changed.is_empty() {
@@ -142,7 +167,12 @@ impl Offsets {
         }
     }
 
-    async fn write_to_brokers(&self, instance: &Arc<Instance>, group: &str, changed: Vec<(MessageQueue, i64)>) -> Result<(), ConsumeError> {
+    async fn write_to_brokers(
+        &self,
+        instance: &Arc<Instance>,
+        group: &str,
+        changed: Vec<(MessageQueue, i64)>,
+    ) -> Result<(), ConsumeError> {
         let group: Arc<str> = group.into();
         let mut commits = JoinSet::new();
         let mut first_error = None;

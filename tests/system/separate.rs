@@ -1,0 +1,82 @@
+//! Name servers and brokers as processes of their own, several of each.
+
+use crate::support::{Start, eventually, expect_success, run_with_input, succeed};
+
+#[test]
+fn a_topic_spans_two_brokers_known_to_two_name_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (Start::name_server().ready(), Start::name_server().ready());
+    let both = format!("{};{}", one.name_server(), two.name_server());
+    let _a = Start::broker(&dir.path().join("a"), "broker-a", &both).ready();
+    let _b = Start::broker(&dir.path().join("b"), "broker-b", &both).ready();
+    for name_server in [&one, &two] {
+        eventually("both brokers are registered", || {
+            let shown = succeed(&mut name_server.client(&["status"]));
+            shown.contains("broker-a") && shown.contains("broker-b")
+        });
+    }
+    succeed(&mut one.client(&["topic", "create", "wide", "--queues", "2"]));
+    let lines: String = (0..100).map(|n| format!("{n}\n")).collect();
+    expect_success(&run_with_input(
+        &mut two.client(&["produce", "wide"]),
+        lines.as_bytes(),
+    ));
+    let described = succeed(&mut two.client(&["topic", "describe", "wide", "--format", "json"]));
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    assert_eq!(
+        described["queues"].as_array().unwrap().len(),
+        4,
+        "{described}"
+    );
+    let mut back: Vec<u32> = succeed(&mut one.client(&["consume", "wide", "--until-end"]))
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    back.sort_unstable();
+    assert_eq!(back, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_broker_outlives_its_name_server_and_finds_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let name_server = Start::name_server().ready();
+    let address = name_server.name_server();
+    let broker = Start::broker(&dir.path().join("a"), "broker-a", &address.to_string())
+        .set("registerNameServerPeriod=10000")
+        .ready();
+    name_server.kill();
+    let name_server = Start::name_server()
+        .args(&["--listen", &address.to_string()])
+        .ready();
+    eventually("the broker has registered again", || {
+        name_server
+            .client(&["status", "--ready"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    });
+    broker.stop();
+    name_server.stop();
+}
+
+#[test]
+fn a_broker_starts_without_its_name_server_and_registers_when_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap().to_string();
+    drop(reserved);
+    let broker = Start::broker(&dir.path().join("a"), "broker-a", &address)
+        .set("registerNameServerPeriod=10000")
+        .ready();
+    let name_server = Start::name_server().args(&["--listen", &address]).ready();
+    eventually("the broker has registered", || {
+        name_server
+            .client(&["status", "--ready"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    });
+    broker.stop();
+}

@@ -9,6 +9,8 @@ mod binary;
 mod ext;
 mod json;
 mod scratch;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use ext::{Ext, ExtPairs};

@@ -8,8 +8,8 @@ mod producer;
 mod queue_position;
 
 pub use consumer::{
-    Concurrency, ConsumeFrom, Filter, HandlerFn, Outcome, PushConsumer, PushConsumerBuilder,
-    StatefulHandlerFn,
+    Concurrency, ConsumeFrom, Filter, HandlerFn, Outcome, PullConsumer, PullConsumerBuilder,
+    PushConsumer, PushConsumerBuilder, StatefulHandlerFn,
 };
 pub use error::{
     BuildError, ConsumeError, NotSentCause, Refusal, RequestError, RouteError, SendError,

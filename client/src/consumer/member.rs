@@ -2,6 +2,7 @@
 //! are both one member and differ only in who takes the messages out of the process queues.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use mainstem_common::protocol::{
 };
 use mainstem_record::topic;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::offsets::Offsets;
@@ -40,6 +41,8 @@ pub(crate) struct MemberSettings {
     pub(crate) sharing: Sharing,
     pub(crate) consume_type: ConsumeType,
     pub(crate) from: ConsumeFrom,
+    /// Whether a group that is new to a queue commits where it starts, so that a restart finds the same place.
+    pub(crate) commits_start: bool,
     pub(crate) pull: PullSettings,
     pub(crate) limits: FlowLimits,
     /// Between two writes of the offsets.
@@ -66,6 +69,10 @@ pub(crate) struct Member {
     /// Brokers that know of this member.
     announced: Mutex<BTreeSet<String>>,
     rebalance_now: Notify,
+    /// How many rebalances have been asked for, and the latest of them that is done.
+    rebalances_asked: AtomicU64,
+    rebalances_done: watch::Sender<u64>,
+    running: AtomicBool,
     arrived: Notify,
     events: OnceLock<Weak<dyn QueueEvents>>,
     last_error: Mutex<Option<ConsumeError>>,
@@ -96,6 +103,9 @@ impl Member {
             readers: Mutex::default(),
             announced: Mutex::default(),
             rebalance_now: Notify::new(),
+            rebalances_asked: AtomicU64::new(0),
+            rebalances_done: watch::Sender::new(0),
+            running: AtomicBool::new(false),
             arrived: Notify::new(),
             events: OnceLock::new(),
             last_error: Mutex::default(),
@@ -103,8 +113,11 @@ impl Member {
         })
     }
 
-    /// Starts heartbeats, rebalancing and committing.
-    pub(crate) fn run(self: &Arc<Self>) {
+    /// Starts heartbeats, committing and (unless queues are assigned) rebalancing; only the first call counts.
+    pub(crate) fn run(self: &Arc<Self>, rebalances: bool) {
+        if self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if self.settings.sharing != Sharing::Alone {
             let announced = Arc::downgrade(self);
             self.instance.announce(move || {
@@ -114,10 +127,12 @@ impl Member {
                     .unwrap_or_default()
             });
         }
-        let (member, stop) = (Arc::clone(self), self.stop_reading.clone());
-        self.instance.spawn(async move {
-            stop.run_until_cancelled(member.keep_balanced()).await;
-        });
+        if rebalances {
+            let (member, stop) = (Arc::clone(self), self.stop_reading.clone());
+            self.instance.spawn(async move {
+                stop.run_until_cancelled(member.keep_balanced()).await;
+            });
+        }
         if self.offsets.are_kept() {
             let member = Arc::clone(self);
             self.instance
@@ -321,8 +336,26 @@ impl Member {
         self.rebalance_now.notify_one();
     }
 
+    /// Waits for a rebalance that begins after this call.
+    pub(crate) async fn rebalanced(&self) {
+        let wanted = self.rebalances_asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.rebalance_soon();
+        let mut done = self.rebalances_done.subscribe();
+        let done = done.wait_for(|done| *done >= wanted);
+        self.stop_reading.run_until_cancelled(done).await;
+    }
+
     pub(crate) async fn rebalance_wanted(&self) {
         self.rebalance_now.notified().await;
+    }
+
+    /// The latest rebalance asked for; one that begins now answers all up to it.
+    pub(crate) fn rebalances_asked(&self) -> u64 {
+        self.rebalances_asked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn rebalance_done(&self, asked: u64) {
+        self.rebalances_done.send_replace(asked);
     }
 
     pub(crate) fn unreadable(&self, reader: &Reader, record: &Unreadable) {

@@ -8,12 +8,14 @@ mod member;
 mod offsets;
 mod process_queue;
 mod pull;
+mod pull_consumer;
 mod push;
 mod reader;
 mod rebalance;
 mod start;
 mod subscription;
 
+pub use pull_consumer::{PullConsumer, PullConsumerBuilder};
 pub use push::{
     Concurrency, HandlerFn, Outcome, PushConsumer, PushConsumerBuilder, StatefulHandlerFn,
 };

@@ -237,11 +237,6 @@ impl ProcessQueue {
         self.state.lock().paused
     }
 
-    /// Messages that nobody has taken.
-    pub(crate) fn waiting(&self) -> usize {
-        self.state.lock().waiting.len()
-    }
-
     pub(crate) fn view(&self) -> ProcessQueueView {
         let state = self.state.lock();
         ProcessQueueView {

@@ -99,7 +99,9 @@ impl Reader {
             let began = Instant::now();
             match self.pull(member).await {
                 Ok(pulled) => {
-                    failures = 0;
+                    if std::mem::take(&mut failures) > 0 {
+                        member.take_error();
+                    }
                     self.last_pull_ms.store(now_ms(), Ordering::Relaxed);
                     if pulled.status == PullStatus::OffsetMoved {
                         tracing::info!(

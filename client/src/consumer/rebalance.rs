@@ -27,7 +27,9 @@ impl Member {
     pub(crate) async fn keep_balanced(self: Arc<Self>) {
         let mut unfinished = 0_u32;
         loop {
+            let asked = self.rebalances_asked();
             let finished = self.rebalance().await;
+            self.rebalance_done(asked);
             unfinished = if finished {
                 0
             } else {
@@ -192,13 +194,18 @@ impl Member {
     }
 
     /// The offset to start at.
-    async fn find_start(&self, queue: &MessageQueue) -> Result<i64, ConsumeError> {
+    pub(crate) async fn find_start(&self, queue: &MessageQueue) -> Result<i64, ConsumeError> {
         let committed = self.offsets().fetch(self.instance(), queue).await?;
         let start = match committed {
             Some(offset) => offset,
             None => self.settings().from.offset(self.instance(), queue).await?,
         };
-        self.offsets().begin(queue, committed, start);
+        let written = if self.settings().commits_start {
+            committed
+        } else {
+            Some(start)
+        };
+        self.offsets().begin(queue, written, start);
         Ok(start)
     }
 

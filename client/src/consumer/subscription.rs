@@ -112,10 +112,6 @@ impl Subscription {
         self.tags.is_empty() || tag.is_some_and(|tag| self.tags.contains(tag))
     }
 
-    pub(crate) fn is_sql(&self) -> bool {
-        matches!(self.filter, Filter::Sql(_))
-    }
-
     /// The form of heartbeats.
     pub(crate) fn to_data(&self) -> SubscriptionData {
         SubscriptionData {

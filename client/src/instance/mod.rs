@@ -12,7 +12,7 @@ mod topic_entry;
 
 pub(crate) use client_id::{local_ip, new_client_id};
 pub(crate) use name_servers::{NameServers, default_name_servers};
-pub(crate) use options::{ClientOptions, at_least_a_millisecond};
+pub(crate) use options::{ClientOptions, at_least_a_millisecond, at_least_one};
 pub(crate) use peer::{PeerDoor, ServerRequests};
 pub(crate) use publish_route::{BrokerTarget, PublishQueue, PublishRoute};
 pub(crate) use route_table::{DefaultTopic, RouteTable};

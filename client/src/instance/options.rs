@@ -88,6 +88,18 @@ pub(crate) fn at_least_a_millisecond(
     Ok(())
 }
 
+/// Refuses a limit that would stop everything.
+pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<(), BuildError> {
+    if value == 0 {
+        return Err(BuildError::Value {
+            name,
+            value: "0".to_owned(),
+            allowed: "at least 1",
+        });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -19,7 +19,7 @@ use crate::consumer::reader::now_ms;
 use crate::consumer::subscription::Subscription;
 use crate::consumer::{ConsumeFrom, Filter};
 use crate::error::{BuildError, ConsumeError};
-use crate::instance::{ClientOptions, Instance, PeerDoor, at_least_a_millisecond};
+use crate::instance::{ClientOptions, Instance, PeerDoor, at_least_a_millisecond, at_least_one};
 
 /// Settings of a [`PushConsumer`].
 #[must_use = "a builder does nothing until start()"]
@@ -313,6 +313,7 @@ impl PushConsumerBuilder {
             sharing,
             consume_type: ConsumeType::ConsumePassively,
             from: self.from,
+            commits_start: true,
             pull: self.pull,
             limits: self.limits,
             commit_interval: self.commit_interval,
@@ -334,23 +335,12 @@ impl PushConsumerBuilder {
         });
         member.connect(&shared);
         door.connect(&shared);
-        member.run();
+        member.run(true);
         Ok(PushConsumer {
             shared,
             _tasks: guard,
         })
     }
-}
-
-pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<(), BuildError> {
-    if value == 0 {
-        return Err(BuildError::Value {
-            name,
-            value: "0".to_owned(),
-            allowed: "at least 1",
-        });
-    }
-    Ok(())
 }
 
 /// `DIR/GROUP/INSTANCE.json`.

@@ -148,6 +148,13 @@ pub enum AppendError {
     /// The store is closing or closed.
     #[error("the store is closed")]
     Closed,
+    /// There cannot be such a queue: a bad name, an id out of range, too many queues, or a topic in
+    /// the middle of its deletion.
+    #[error("{0}")]
+    NoQueue(Arc<str>),
+    /// The topic was deleted while the message was on its way.
+    #[error("the topic was deleted while the message was on its way; send it again")]
+    QueueRemoved,
     /// The fields do not make a record.
     #[error("message cannot be encoded: {0}")]
     Encode(Arc<str>),

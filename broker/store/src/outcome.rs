@@ -102,6 +102,13 @@ pub struct QueueBounds {
     pub max: u64,
 }
 
+impl QueueBounds {
+    /// Whether a message with that offset can be read.
+    pub fn contains(&self, offset: u64) -> bool {
+        (self.min..self.max).contains(&offset)
+    }
+}
+
 /// Which of several messages of one time a search by time means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Boundary {

@@ -3,6 +3,9 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
+/// Stands for a queue that was removed.
+const CLOSED: u64 = u64::MAX;
+
 /// Next queue offset to be assigned. Changed only under the append lock (and before the first
 /// append); read from anywhere.
 #[derive(Debug)]
@@ -35,6 +38,17 @@ impl QueueCounter {
         let next = self.next.load(Ordering::Relaxed);
         debug_assert!(next > 0, "an offset was taken before");
         self.next.store(next.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Makes the counter give nothing more, since its queue goes; under the append lock.
+    pub(crate) fn close(&self) {
+        self.next.store(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Whether the queue is gone.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.next.load(Ordering::Relaxed) == CLOSED
     }
 
     /// Sets the next offset: before appends begin, when the log was cut, or for a deleted topic,

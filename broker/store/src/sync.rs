@@ -14,6 +14,20 @@ pub(crate) use parking_lot::{
     Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
+/// Orders everything before it against everything after it, for every thread that does the same.
+#[inline]
+pub(crate) fn full_fence() {
+    fence(Ordering::SeqCst);
+}
+
+/// The wall clock in ms since the epoch; 0 for a clock set before it.
+#[inline]
+pub(crate) fn now_ms() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Sleeps; for simulated delays and bounded waits only.
 pub(crate) fn sleep(duration: Duration) {
     std::thread::sleep(duration);

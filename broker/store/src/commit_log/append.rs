@@ -76,6 +76,9 @@ impl CommitLog {
                 drop(tail);
                 return Err(self.stopped_error());
             }
+            if parts.clone().any(|part| part.counter.is_some_and(QueueCounter::is_closed)) {
+                return Err(AppendError::QueueRemoved);
+            }
             if !self.make_room(&mut tail, records.len())? {
                 drop(tail);
                 self.next_file.wait(&mut ticket)?;
@@ -225,6 +228,13 @@ impl CommitLog {
         self.failure.get().map_or(AppendError::Closed, |cause| {
             AppendError::Failed(Arc::clone(cause))
         })
+    }
+
+    /// Runs something while no append can happen, with the position of the next record. It must be
+    /// short and not call the operating system.
+    pub(crate) fn hold_appends<T>(&self, during: impl FnOnce(u64) -> T) -> T {
+        let tail = self.tail.lock();
+        during(tail.position)
     }
 
     /// Ends all appends, for good.

@@ -1,0 +1,120 @@
+//! Opening: lock, last writer, derived parts, log, then the records that the derived parts have
+//! not seen. It promises that nothing is readable before everything is checked, and that a failed
+//! open leaves the directory as it was but for what recovery is allowed to do.
+
+use std::path::Path;
+
+use super::background::Background;
+use super::dispatch::Dispatching;
+use super::progress::ProgressSink;
+use super::{Shared, Store};
+use crate::commit_log::{CommitLog, OpenedLog};
+use crate::derived::Derived;
+use crate::disk::Disk;
+use crate::error::OpenError;
+use crate::log_reader::LogReader;
+use crate::options::StoreOptions;
+use crate::sync::{Arc, JoinHandle, Mutex, spawn};
+use crate::{layout, owner};
+
+impl Store {
+    /// Opens the store in a directory, creating it when missing.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        let disk = super::real_disk(dir).map_err(OpenError::io("create the data directory", dir.display().to_string()))?;
+        Self::open_on(disk, options)
+    }
+
+    /// Opens the store on any disk.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self, OpenError> {
+        options.check()?;
+        disk.create_dir_all(layout::DIRECTORY).map_err(OpenError::io("create the directory", disk.display(layout::DIRECTORY)))?;
+        let lock = disk.lock(layout::OWN_LOCK, layout::LOCK).map_err(|e| {
+            if e.kind() == std::io::ErrorKind::WouldBlock {
+                OpenError::InUse { directory: disk.display(""), lock: disk.display(layout::LOCK) }
+            } else {
+                OpenError::io("lock", disk.display(layout::LOCK))(e)
+            }
+        })?;
+        let owned = owner::take_over(&*disk, lock).map_err(OpenError::io("read or write", disk.display(layout::LOCK)))?;
+        let found = OpenedLog::find(&disk, &options, owned.last, owned.state_id)?;
+        let (derived, dispatcher) = Derived::open(&disk, &options, owned.state_id, owned.last)?;
+        let log = found.recover(&options, derived.resume_from(), derived.durable_position(), &derived)?;
+        owner::mark_running(&*disk).map_err(OpenError::io("create", disk.display(layout::ABORT)))?;
+        let from = derived.resume_from().max(log.min_position());
+        let shared = Arc::new(Shared {
+            dispatching: Dispatching::new(dispatcher, from),
+            progress: ProgressSink::default(),
+            background: Background::default(),
+            _lock: owned.lock,
+            disk,
+            options,
+            log,
+            derived,
+        });
+        let threads = shared.start(&shared)?;
+        Ok(Self { shared, threads: Mutex::new(threads) })
+    }
+}
+
+impl Shared {
+    /// Catches the derived parts up with the log, then starts the threads.
+    fn start(&self, shared: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, OpenError> {
+        self.catch_up()?;
+        let mut threads = Vec::new();
+        let mut start = |name: &str, body: Box<dyn FnOnce() + Send>| {
+            let started = spawn(name, body).map(|thread| threads.push(thread));
+            started.map_err(OpenError::io("start the thread", name))
+        };
+        let of = |body: fn(&Self)| -> Box<dyn FnOnce() + Send> {
+            let shared = Arc::clone(shared);
+            Box::new(move || body(&shared))
+        };
+        let started = start("mainstem-files", of(|shared| CommitLog::run_maker(&shared.log)))
+            .and_then(|()| start("mainstem-flush", of(Self::run_flushing)))
+            .and_then(|()| start("mainstem-store", of(Self::run_background)));
+        if let Err(error) = started {
+            self.stop_threads();
+            for thread in threads {
+                let _ = thread.join();
+            }
+            return Err(error);
+        }
+        Ok(threads)
+    }
+
+    /// Dispatches what the derived parts have not seen.
+    fn catch_up(&self) -> Result<(), OpenError> {
+        let end = self.log.readable();
+        while self.dispatching.position() < end {
+            let before = self.dispatching.position();
+            self.dispatch_readable();
+            if self.dispatching.is_paused() {
+                self.derived.tick(&*self.log, &|| Ok(self.log.watermarks().flushed()));
+                self.dispatching.resume();
+                if self.dispatching.position() == before {
+                    return Err(OpenError::Part {
+                        part: "queues",
+                        reason: "the disk does not take what they hold in memory; free space and start again".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Body of the flushing thread. Whoever waits for the flush is told before anything else.
+    fn run_flushing(&self) {
+        self.log.run_flusher(|ok| {
+            self.progress.moved(&self.log);
+            if ok {
+                self.dispatch_readable();
+            }
+        });
+    }
+}

@@ -1,0 +1,48 @@
+//! Topics as the store knows them: lists, deletion, expiry, and the journal. It promises that a
+//! topic made anew after its deletion never sees the old one's messages.
+
+use super::Store;
+use crate::error::DeleteTopicError;
+use crate::journal::Journal;
+use crate::log_reader::LogReader;
+
+impl Store {
+    /// Every topic that has a queue, with its queue ids, in no order.
+    pub fn topics(&self) -> Vec<(String, Vec<i32>)> {
+        self.shared.derived.queues().table().topics()
+    }
+
+    /// Deletes a topic's queues: its messages cannot be read any more, though their bytes stay in
+    /// the log until they expire. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the disk refuses; the topic is as before then.
+    pub fn delete_topic(&self, topic: &str) -> Result<(), DeleteTopicError> {
+        let shared = &self.shared;
+        shared.derived.delete_topic(topic, |during| shared.log.hold_appends(during))?;
+        shared.dispatching.hold(|dispatcher| dispatcher.forget_removed());
+        Ok(())
+    }
+
+    /// Durable keys and values for what the log cannot give back.
+    pub fn journal(&self) -> &Journal {
+        self.shared.derived.journal()
+    }
+
+    /// Unlinks the oldest log files as long as all of one lies below `position`; queues and index
+    /// follow. Returns how many. Readers keep what they hold.
+    ///
+    /// # Errors
+    /// When the disk refuses; files removed until then stay removed.
+    pub fn remove_files_below(&self, position: u64) -> std::io::Result<usize> {
+        let limit = position.min(self.shared.dispatching.position());
+        let mut removed = 0;
+        while self.shared.log.remove_first_below(limit)? {
+            removed += 1;
+        }
+        if removed > 0 {
+            self.shared.derived.expire(self.shared.log.min_position())?;
+        }
+        Ok(removed)
+    }
+}

@@ -208,3 +208,16 @@ pub enum CloseError {
         reason: String,
     },
 }
+
+/// Why a topic was not deleted. It is as before.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteTopicError {
+    /// The disk refused.
+    #[error("topic {topic} cannot be deleted: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// Why.
+        reason: String,
+    },
+}

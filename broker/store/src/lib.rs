@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod commit_log;
+mod derived;
 pub mod disk;
 mod dispatch;
 mod error;
@@ -21,11 +22,12 @@ mod queue_counter;
 mod queues;
 mod slice;
 mod snapshot;
+mod store;
 mod sync;
 mod watermarks;
 
 pub use commit_log::StoreStats;
-pub use error::{AppendError, CloseError, OpenError, ReadError};
+pub use error::{AppendError, CloseError, DeleteTopicError, OpenError, ReadError};
 pub use journal::{Journal, JournalError, Table};
 pub use log_reader::{LogReader, ScanVisitor};
 pub use options::{FlushMode, LockKind, StoreOptions};
@@ -36,4 +38,5 @@ pub use outcome::{
 pub use queue_counter::QueueCounter;
 pub use queues::{CreateQueueError, QueueUnit};
 pub use slice::RecordSlice;
+pub use store::{Batch, Store};
 pub use watermarks::Watermarks;

@@ -76,7 +76,10 @@ impl CommitLog {
                 drop(tail);
                 return Err(self.stopped_error());
             }
-            if parts.clone().any(|part| part.counter.is_some_and(QueueCounter::is_closed)) {
+            if parts
+                .clone()
+                .any(|part| part.counter.is_some_and(QueueCounter::is_closed))
+            {
                 return Err(AppendError::QueueRemoved);
             }
             if !self.make_room(&mut tail, records.len())? {

@@ -68,6 +68,16 @@ impl ConsumeQueues {
         Ok(unit.filter(QueueUnit::is_record))
     }
 
+    /// The unit at `offset` if it can be had without the device: from the tail, or from a file so
+    /// recently written that it is still in the page cache.
+    pub(crate) fn unit_in_memory(&self, queue: &Queue, offset: u64) -> Option<QueueUnit> {
+        const RECENT_UNITS: u64 = 1 << 16;
+        if queue.max().saturating_sub(offset) > RECENT_UNITS {
+            return None;
+        }
+        self.unit(queue, offset).ok().flatten()
+    }
+
     /// The queue's bounds, the minimum corrected to the log's oldest record.
     ///
     /// # Errors

@@ -37,7 +37,9 @@ impl Shared {
     /// Body of the background thread.
     pub(super) fn run_background(&self) {
         while !self.background.is_stopped() {
-            self.background.sleeper.sleep(TICK, || self.background.is_stopped() || self.background.asked.load(Ordering::Acquire));
+            self.background.sleeper.sleep(TICK, || {
+                self.background.is_stopped() || self.background.asked.load(Ordering::Acquire)
+            });
             self.background.asked.store(false, Ordering::Release);
             if self.background.is_stopped() {
                 return;
@@ -47,7 +49,9 @@ impl Shared {
     }
 
     fn tick(&self) {
-        self.derived.tick(&*self.log, &|| self.log.flush().map(|_| self.log.watermarks().flushed()));
+        self.derived.tick(&*self.log, &|| {
+            self.log.flush().map(|_| self.log.watermarks().flushed())
+        });
         if self.dispatching.is_paused() {
             self.dispatching.resume();
             self.dispatch_readable();

@@ -65,7 +65,10 @@ impl Batch {
     ///
     /// # Errors
     /// See [`AppendError`]; nothing of the group is in the log then.
-    pub fn append_group(&mut self, records: &[NewRecord<'_>]) -> Result<Vec<Appended>, AppendError> {
+    pub fn append_group(
+        &mut self,
+        records: &[NewRecord<'_>],
+    ) -> Result<Vec<Appended>, AppendError> {
         self.append_all(records)?;
         Ok(self.placed.clone())
     }
@@ -78,12 +81,15 @@ impl Batch {
             self.find_queues(records)?;
             self.placed.clear();
             self.placed.reserve(records.len());
-            let parts = self
-                .lens
-                .iter()
-                .zip(&self.queues)
-                .map(|(len, queue)| Part { len: *len, counter: queue.as_deref().map(Queue::counter) });
-            match self.shared.log.append(&mut self.scratch, parts, now_ms, &mut self.placed) {
+            let parts = self.lens.iter().zip(&self.queues).map(|(len, queue)| Part {
+                len: *len,
+                counter: queue.as_deref().map(Queue::counter),
+            });
+            match self
+                .shared
+                .log
+                .append(&mut self.scratch, parts, now_ms, &mut self.placed)
+            {
                 Err(AppendError::QueueRemoved) => self.memo = Default::default(),
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -105,7 +111,8 @@ impl Batch {
             if bytes > limit_bytes {
                 return Err(AppendError::TooLarge { bytes, limit_bytes });
             }
-            self.lens.push(record.encode_into(&mut self.scratch).map_err(fail)?);
+            self.lens
+                .push(record.encode_into(&mut self.scratch).map_err(fail)?);
         }
         Ok(())
     }
@@ -113,7 +120,11 @@ impl Batch {
     fn find_queues(&mut self, records: &[NewRecord<'_>]) -> Result<(), AppendError> {
         self.queues.clear();
         for record in records {
-            let queue = if has_queue_offset(record.sys_flag) { Some(self.queue(record.topic, record.queue_id)?) } else { None };
+            let queue = if has_queue_offset(record.sys_flag) {
+                Some(self.queue(record.topic, record.queue_id)?)
+            } else {
+                None
+            };
             self.queues.push(queue);
         }
         Ok(())
@@ -127,7 +138,12 @@ impl Batch {
         {
             return Ok(Arc::clone(queue));
         }
-        let found = self.shared.derived.queues().table().get_or_create(topic, queue_id);
+        let found = self
+            .shared
+            .derived
+            .queues()
+            .table()
+            .get_or_create(topic, queue_id);
         let queue = found.map_err(|e| AppendError::NoQueue(e.to_string().into()))?;
         self.memo[slot] = Some(Arc::clone(&queue));
         Ok(queue)

@@ -57,9 +57,22 @@ impl Shared {
         self.progress.moved(&self.log);
         self.dispatch_rest()?;
         let flushed = self.log.watermarks().flushed();
-        self.derived.close(&*self.log, flushed).map_err(|e| CloseError::Part { part: "queues, index and journal", reason: e.to_string() })?;
-        self.log.write_clean_floor().map_err(|source| CloseError::Io { action: "write the durable floor", source })?;
-        owner::mark_stopped(&*self.disk).map_err(|source| CloseError::Io { action: "remove the abort marker", source })
+        self.derived
+            .close(&*self.log, flushed)
+            .map_err(|e| CloseError::Part {
+                part: "queues, index and journal",
+                reason: e.to_string(),
+            })?;
+        self.log
+            .write_clean_floor()
+            .map_err(|source| CloseError::Io {
+                action: "write the durable floor",
+                source,
+            })?;
+        owner::mark_stopped(&*self.disk).map_err(|source| CloseError::Io {
+            action: "remove the abort marker",
+            source,
+        })
     }
 
     fn dispatch_rest(&self) -> Result<(), CloseError> {
@@ -69,10 +82,14 @@ impl Shared {
             self.dispatching.resume();
             self.dispatch_readable();
             if self.dispatching.is_paused() {
-                self.derived.tick(&*self.log, &|| Ok(self.log.watermarks().flushed()));
+                self.derived
+                    .tick(&*self.log, &|| Ok(self.log.watermarks().flushed()));
             }
             if Instant::now() > deadline {
-                return Err(CloseError::Part { part: "queues", reason: "the disk does not take what they hold in memory".to_owned() });
+                return Err(CloseError::Part {
+                    part: "queues",
+                    reason: "the disk does not take what they hold in memory".to_owned(),
+                });
             }
         }
         Ok(())

@@ -19,7 +19,11 @@ pub(super) struct Dispatching {
 
 impl Dispatching {
     pub(super) fn new(dispatcher: Dispatcher, position: u64) -> Self {
-        Self { dispatcher: Mutex::new(dispatcher), position: AtomicU64::new(position), paused: AtomicBool::new(false) }
+        Self {
+            dispatcher: Mutex::new(dispatcher),
+            position: AtomicU64::new(position),
+            paused: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -49,7 +53,9 @@ impl Shared {
             // Pairs with itself: either this thread finds the dispatcher free, or the holder,
             // which looks once more after it has let go, sees what this thread made readable.
             full_fence();
-            let Some(mut dispatcher) = state.dispatcher.try_lock() else { return };
+            let Some(mut dispatcher) = state.dispatcher.try_lock() else {
+                return;
+            };
             self.run(&mut dispatcher);
             drop(dispatcher);
             full_fence();
@@ -94,7 +100,10 @@ impl Shared {
             state.paused.store(true, Ordering::Release);
             self.background.wake();
         }
-        self.log.counters().dispatched.fetch_add(records, Ordering::Relaxed);
+        self.log
+            .counters()
+            .dispatched
+            .fetch_add(records, Ordering::Relaxed);
         state.position.store(reached, Ordering::Release);
         dispatcher.reached(reached);
     }

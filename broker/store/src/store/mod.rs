@@ -60,7 +60,11 @@ impl Store {
     ///
     /// # Errors
     /// See [`AppendError`].
-    pub fn append(&self, record: &NewRecord<'_>, _options: AppendOptions) -> Result<Appended, AppendError> {
+    pub fn append(
+        &self,
+        record: &NewRecord<'_>,
+        _options: AppendOptions,
+    ) -> Result<Appended, AppendError> {
         let mut batch = self.batch();
         let appended = batch.append(record)?;
         batch.kick();
@@ -95,8 +99,13 @@ impl Store {
     /// How full store and disk are.
     pub fn usage(&self) -> Usage {
         let space = self.shared.disk.space().ok();
-        let (total, available_bytes) = space.map_or((0, 0), |space| (space.total_bytes, space.available_bytes));
-        let disk_ratio = if total == 0 { 0.0 } else { (total - available_bytes.min(total)) as f64 / total as f64 };
+        let (total, available_bytes) =
+            space.map_or((0, 0), |space| (space.total_bytes, space.available_bytes));
+        let disk_ratio = if total == 0 {
+            0.0
+        } else {
+            (total - available_bytes.min(total)) as f64 / total as f64
+        };
         Usage {
             min_position: self.shared.log.min_position(),
             max_position: self.watermarks().appended(),

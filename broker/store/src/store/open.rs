@@ -23,7 +23,10 @@ impl Store {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        let disk = super::real_disk(dir).map_err(OpenError::io("create the data directory", dir.display().to_string()))?;
+        let disk = super::real_disk(dir).map_err(OpenError::io(
+            "create the data directory",
+            dir.display().to_string(),
+        ))?;
         Self::open_on(disk, options)
     }
 
@@ -33,19 +36,33 @@ impl Store {
     /// See [`OpenError`].
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self, OpenError> {
         options.check()?;
-        disk.create_dir_all(layout::DIRECTORY).map_err(OpenError::io("create the directory", disk.display(layout::DIRECTORY)))?;
+        disk.create_dir_all(layout::DIRECTORY)
+            .map_err(OpenError::io(
+                "create the directory",
+                disk.display(layout::DIRECTORY),
+            ))?;
         let lock = disk.lock(layout::OWN_LOCK, layout::LOCK).map_err(|e| {
             if e.kind() == std::io::ErrorKind::WouldBlock {
-                OpenError::InUse { directory: disk.display(""), lock: disk.display(layout::LOCK) }
+                OpenError::InUse {
+                    directory: disk.display(""),
+                    lock: disk.display(layout::LOCK),
+                }
             } else {
                 OpenError::io("lock", disk.display(layout::LOCK))(e)
             }
         })?;
-        let owned = owner::take_over(&*disk, lock).map_err(OpenError::io("read or write", disk.display(layout::LOCK)))?;
+        let owned = owner::take_over(&*disk, lock)
+            .map_err(OpenError::io("read or write", disk.display(layout::LOCK)))?;
         let found = OpenedLog::find(&disk, &options, owned.last, owned.state_id)?;
         let (derived, dispatcher) = Derived::open(&disk, &options, owned.state_id, owned.last)?;
-        let log = found.recover(&options, derived.resume_from(), derived.durable_position(), &derived)?;
-        owner::mark_running(&*disk).map_err(OpenError::io("create", disk.display(layout::ABORT)))?;
+        let log = found.recover(
+            &options,
+            derived.resume_from(),
+            derived.durable_position(),
+            &derived,
+        )?;
+        owner::mark_running(&*disk)
+            .map_err(OpenError::io("create", disk.display(layout::ABORT)))?;
         let from = derived.resume_from().max(log.min_position());
         let shared = Arc::new(Shared {
             dispatching: Dispatching::new(dispatcher, from),
@@ -58,7 +75,10 @@ impl Store {
             derived,
         });
         let threads = shared.start(&shared)?;
-        Ok(Self { shared, threads: Mutex::new(threads) })
+        Ok(Self {
+            shared,
+            threads: Mutex::new(threads),
+        })
     }
 }
 
@@ -75,9 +95,12 @@ impl Shared {
             let shared = Arc::clone(shared);
             Box::new(move || body(&shared))
         };
-        let started = start("mainstem-files", of(|shared| CommitLog::run_maker(&shared.log)))
-            .and_then(|()| start("mainstem-flush", of(Self::run_flushing)))
-            .and_then(|()| start("mainstem-store", of(Self::run_background)));
+        let started = start(
+            "mainstem-files",
+            of(|shared| CommitLog::run_maker(&shared.log)),
+        )
+        .and_then(|()| start("mainstem-flush", of(Self::run_flushing)))
+        .and_then(|()| start("mainstem-store", of(Self::run_background)));
         if let Err(error) = started {
             self.stop_threads();
             for thread in threads {
@@ -95,7 +118,8 @@ impl Shared {
             let before = self.dispatching.position();
             self.dispatch_readable();
             if self.dispatching.is_paused() {
-                self.derived.tick(&*self.log, &|| Ok(self.log.watermarks().flushed()));
+                self.derived
+                    .tick(&*self.log, &|| Ok(self.log.watermarks().flushed()));
                 self.dispatching.resume();
                 if self.dispatching.position() == before {
                     return Err(OpenError::Part {
@@ -105,6 +129,8 @@ impl Shared {
                 }
             }
         }
+        // Appends go on where each queue ends.
+        self.derived.queues().table().for_each(|queue| queue.counter().set(queue.max()));
         Ok(())
     }
 

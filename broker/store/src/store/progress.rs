@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::commit_log::CommitLog;
 use crate::outcome::Progress;
-use crate::sync::{Condvar, Duration, Instant, Mutex, OnceLock, AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Condvar, Duration, Instant, Mutex, OnceLock, Ordering};
 
 type OnProgress = Box<dyn Fn(Progress) + Send + Sync>;
 
@@ -27,7 +27,10 @@ impl ProgressSink {
     /// Tells where the durable mark is now.
     pub(super) fn moved(&self, log: &CommitLog) {
         if let Some(callback) = self.callback.get() {
-            callback(Progress { durable: log.watermarks().durable(), failed: log.failure().cloned() });
+            callback(Progress {
+                durable: log.watermarks().durable(),
+                failed: log.failure().cloned(),
+            });
         }
         if self.waiting.load(Ordering::SeqCst) > 0 {
             let _gate = self.gate.lock();
@@ -56,6 +59,8 @@ impl ProgressSink {
 
 impl fmt::Debug for ProgressSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProgressSink").field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("ProgressSink")
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,9 @@ use mainstem_record::RecordView;
 use super::Store;
 use crate::error::ReadError;
 use crate::log_reader::LogReader;
-use crate::outcome::{Arrival, Boundary, Progress, QueueBounds, ReadLimits, ReadOutcome, ReadStatus};
+use crate::outcome::{
+    Arrival, Boundary, Progress, QueueBounds, ReadLimits, ReadOutcome, ReadStatus,
+};
 use crate::queues::{Queue, QueueUnit};
 use crate::slice::RecordSlice;
 use crate::sync::{Arc, Duration};
@@ -34,7 +36,12 @@ impl Store {
         filter: &dyn Fn(i64) -> bool,
     ) -> Result<ReadOutcome, ReadError> {
         match self.queue(topic, queue_id) {
-            Some(queue) => self.shared.derived.queues().read(&queue, offset, limits, filter, self.log()),
+            Some(queue) => {
+                self.shared
+                    .derived
+                    .queues()
+                    .read(&queue, offset, limits, filter, self.log())
+            }
             None => Ok(nothing(ReadStatus::NoSuchQueue, 0, QueueBounds::default())),
         }
     }
@@ -58,7 +65,9 @@ impl Store {
 
     /// Offsets of a queue that can be read; 0 and 0 for an unknown queue.
     pub fn queue_bounds(&self, topic: &str, queue_id: i32) -> QueueBounds {
-        let Some(queue) = self.queue(topic, queue_id) else { return QueueBounds::default() };
+        let Some(queue) = self.queue(topic, queue_id) else {
+            return QueueBounds::default();
+        };
         self.shared.derived.queues().bounds(&queue, self.log()).unwrap_or_else(|error| {
             tracing::error!(topic, queue_id, %error, "cannot read a queue's file; its minimum may be too low");
             queue.bounds()
@@ -68,13 +77,19 @@ impl Store {
     /// The unit at an offset; `None` outside of the bounds or when it cannot be read.
     pub fn queue_unit(&self, topic: &str, queue_id: i32, offset: u64) -> Option<QueueUnit> {
         let queue = self.queue(topic, queue_id)?;
-        logged(self.shared.derived.queues().unit(&queue, offset), "a queue unit").flatten()
+        logged(
+            self.shared.derived.queues().unit(&queue, offset),
+            "a queue unit",
+        )
+        .flatten()
     }
 
     /// Whether the message at an offset can be read without waiting for the device. An offset
     /// outside of the bounds is hot, for there is nothing to wait for.
     pub fn is_hot(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
-        let Some(queue) = self.queue(topic, queue_id) else { return true };
+        let Some(queue) = self.queue(topic, queue_id) else {
+            return true;
+        };
         if !queue.bounds().contains(offset) {
             return true;
         }
@@ -86,16 +101,35 @@ impl Store {
 
     /// The first offset whose message was stored at or after a time, or the last one at or before
     /// it, within the queue's bounds.
-    pub fn offset_by_time(&self, topic: &str, queue_id: i32, timestamp_ms: i64, boundary: Boundary) -> u64 {
-        let Some(queue) = self.queue(topic, queue_id) else { return 0 };
-        let found = self.shared.derived.queues().offset_by_time(&queue, timestamp_ms, boundary, self.log());
+    pub fn offset_by_time(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        timestamp_ms: i64,
+        boundary: Boundary,
+    ) -> u64 {
+        let Some(queue) = self.queue(topic, queue_id) else {
+            return 0;
+        };
+        let found =
+            self.shared
+                .derived
+                .queues()
+                .offset_by_time(&queue, timestamp_ms, boundary, self.log());
         logged(found, "an offset by time").unwrap_or_else(|| queue.bounds().min)
     }
 
     /// Store time of the message at an offset, ms; `None` when there is none.
     pub fn store_time_at(&self, topic: &str, queue_id: i32, offset: u64) -> Option<i64> {
         let queue = self.queue(topic, queue_id)?;
-        logged(self.shared.derived.queues().store_time(&queue, offset, self.log()), "a store time").flatten()
+        logged(
+            self.shared
+                .derived
+                .queues()
+                .store_time(&queue, offset, self.log()),
+            "a store time",
+        )
+        .flatten()
     }
 
     /// The record at a log position; `None` outside of the readable log.
@@ -107,19 +141,51 @@ impl Store {
     }
 
     /// Messages of a topic with a key, stored between two times, newest first, at most `max`.
-    pub fn query_key(&self, topic: &str, key: &str, max: usize, begin_ms: i64, end_ms: i64) -> Vec<RecordSlice> {
-        logged(self.shared.derived.query_key(topic, key, max, begin_ms, end_ms, self.log()), "the key index").unwrap_or_default()
+    pub fn query_key(
+        &self,
+        topic: &str,
+        key: &str,
+        max: usize,
+        begin_ms: i64,
+        end_ms: i64,
+    ) -> Vec<RecordSlice> {
+        logged(
+            self.shared
+                .derived
+                .query_key(topic, key, max, begin_ms, end_ms, self.log()),
+            "the key index",
+        )
+        .unwrap_or_default()
     }
 
     /// Messages of a topic with a unique key, stored between two times, newest first, at most `max`.
-    pub fn query_unique_key(&self, topic: &str, key: &str, max: usize, begin_ms: i64, end_ms: i64) -> Vec<RecordSlice> {
-        logged(self.shared.derived.query_unique_key(topic, key, max, begin_ms, end_ms, self.log()), "the key index").unwrap_or_default()
+    pub fn query_unique_key(
+        &self,
+        topic: &str,
+        key: &str,
+        max: usize,
+        begin_ms: i64,
+        end_ms: i64,
+    ) -> Vec<RecordSlice> {
+        logged(
+            self.shared
+                .derived
+                .query_unique_key(topic, key, max, begin_ms, end_ms, self.log()),
+            "the key index",
+        )
+        .unwrap_or_default()
     }
 
     /// Marks that somebody waits for the queue's next message: its arrivals are told to the
     /// [`on_arrival`](Store::on_arrival) callback. An unknown queue is created empty.
     pub fn watch_queue(&self, topic: &str, queue_id: i32) {
-        if let Ok(queue) = self.shared.derived.queues().table().get_or_create(topic, queue_id) {
+        if let Ok(queue) = self
+            .shared
+            .derived
+            .queues()
+            .table()
+            .get_or_create(topic, queue_id)
+        {
             queue.set_watched(true);
         }
     }
@@ -147,14 +213,25 @@ impl Store {
     /// Blocks until a position is durable; `false` when it is not within `timeout`, or the store
     /// failed. For callers without an event loop of their own.
     pub fn wait_durable(&self, position: u64, timeout: Duration) -> bool {
-        self.shared.progress.wait(&self.shared.log, position, timeout)
+        self.shared
+            .progress
+            .wait(&self.shared.log, position, timeout)
     }
 }
 
 fn nothing(status: ReadStatus, next_offset: u64, bounds: QueueBounds) -> ReadOutcome {
-    ReadOutcome { status, next_offset, min_offset: bounds.min, max_offset: bounds.max, messages: Vec::new(), bytes: 0 }
+    ReadOutcome {
+        status,
+        next_offset,
+        min_offset: bounds.min,
+        max_offset: bounds.max,
+        messages: Vec::new(),
+        bytes: 0,
+    }
 }
 
 fn logged<T, E: std::fmt::Display>(outcome: Result<T, E>, what: &str) -> Option<T> {
-    outcome.inspect_err(|error| tracing::error!(%error, "cannot read {what}")).ok()
+    outcome
+        .inspect_err(|error| tracing::error!(%error, "cannot read {what}"))
+        .ok()
 }

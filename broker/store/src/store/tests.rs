@@ -1,0 +1,252 @@
+//! The whole store over the simulated disk and over a real directory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::net::SocketAddr;
+
+use mainstem_record::{NewRecord, RecordView};
+
+use super::Store;
+use crate::disk::sim::SimDisk;
+use crate::error::{AppendError, OpenError};
+use crate::options::{FlushMode, StoreOptions};
+use crate::outcome::{ReadLimits, ReadStatus};
+use crate::sync::{Arc, AtomicU64, Duration, Mutex, Ordering};
+
+fn options(flush: FlushMode) -> StoreOptions {
+    StoreOptions {
+        commit_log_file_bytes: 64 << 10,
+        index_slots: 100,
+        index_entries: 400,
+        flush,
+        flush_interval: Duration::from_millis(20),
+        ..StoreOptions::default()
+    }
+}
+
+fn open(disk: &SimDisk, flush: FlushMode) -> Store {
+    Store::open_on(Arc::new(disk.clone()), options(flush)).unwrap()
+}
+
+fn record<'a>(
+    topic: &'a str,
+    queue_id: i32,
+    body: &'a [u8],
+    properties: &'a [u8],
+) -> NewRecord<'a> {
+    let host: SocketAddr = ([127, 0, 0, 1], 10911).into();
+    NewRecord {
+        topic,
+        queue_id,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp_ms: 1,
+        born_host: host,
+        store_host: host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body,
+        properties,
+    }
+}
+
+fn send(store: &Store, topic: &str, queue_id: i32, body: &[u8]) -> u64 {
+    let appended = store
+        .append(
+            &record(topic, queue_id, body, b"TAGS\x01red\x02"),
+            Default::default(),
+        )
+        .unwrap();
+    assert!(store.wait_durable(appended.durable_at, Duration::from_secs(30)));
+    appended.queue_offset
+}
+
+/// Bodies of a queue, read in small steps.
+fn bodies(store: &Store, topic: &str, queue_id: i32) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut offset = store.queue_bounds(topic, queue_id).min;
+    loop {
+        let limits = ReadLimits {
+            max_messages: 7,
+            ..ReadLimits::default()
+        };
+        let outcome = store.read(topic, queue_id, offset, &limits, &|_| true);
+        if outcome.status != ReadStatus::Found {
+            return all;
+        }
+        for message in &outcome.messages {
+            let view = RecordView::parse(message).unwrap();
+            assert_eq!(view.queue_offset() as u64, offset);
+            all.push(view.body().to_vec());
+            offset += 1;
+        }
+        assert_eq!(outcome.next_offset, offset);
+    }
+}
+
+fn await_bound(store: &Store, topic: &str, queue_id: i32, max: u64) {
+    for _ in 0..30_000 {
+        if store.queue_bounds(topic, queue_id).max >= max {
+            return;
+        }
+        crate::sync::sleep(Duration::from_millis(1));
+    }
+    panic!("queue {topic}/{queue_id} did not reach {max}");
+}
+
+#[test]
+fn messages_are_read_by_queue_before_and_after_a_restart() {
+    for flush in [FlushMode::Sync, FlushMode::Async] {
+        let disk = SimDisk::new();
+        let store = open(&disk, flush);
+        for n in 0..200u32 {
+            send(&store, "orders", (n % 3) as i32, &n.to_be_bytes());
+        }
+        let expected: Vec<Vec<u8>> = (0..200u32)
+            .filter(|n| n % 3 == 1)
+            .map(|n| n.to_be_bytes().to_vec())
+            .collect();
+        await_bound(&store, "orders", 1, expected.len() as u64);
+        assert_eq!(bodies(&store, "orders", 1), expected);
+        store.close().unwrap();
+        store.close().unwrap();
+        let refused = store.append(&record("orders", 0, b"x", b""), Default::default());
+        assert!(matches!(refused, Err(AppendError::Closed)));
+        assert_eq!(
+            bodies(&store, "orders", 1),
+            expected,
+            "reads go on after the close"
+        );
+        drop(store);
+        let store = open(&disk, flush);
+        assert_eq!(bodies(&store, "orders", 1), expected);
+        assert_eq!(send(&store, "orders", 1, b"next"), expected.len() as u64);
+        // A kill: dropped without a close.
+        await_bound(&store, "orders", 1, expected.len() as u64 + 1);
+        drop(store);
+        let store = open(&disk, flush);
+        assert_eq!(bodies(&store, "orders", 1).len(), expected.len() + 1);
+    }
+}
+
+#[test]
+fn in_async_mode_a_message_is_readable_when_its_batch_is_kicked() {
+    let disk = SimDisk::new();
+    let store = open(&disk, FlushMode::Async);
+    let mut batch = store.batch();
+    for n in 0..100u64 {
+        batch.append(&record("t", 0, b"x", b"")).unwrap();
+        if n % 10 == 9 {
+            batch.kick();
+            assert_eq!(store.queue_bounds("t", 0).max, n + 1);
+        }
+    }
+}
+
+#[test]
+fn threads_that_end_batches_at_once_leave_nothing_undispatched() {
+    let disk = SimDisk::new();
+    let store = open(&disk, FlushMode::Async);
+    for round in 1..=30u64 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        store
+                            .append(&record("t", 0, b"x", b""), Default::default())
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(store.queue_bounds("t", 0).max, round * 40);
+    }
+}
+
+#[test]
+fn progress_and_arrivals_are_told() {
+    let disk = SimDisk::new();
+    let store = open(&disk, FlushMode::Sync);
+    let durable = Arc::new(AtomicU64::new(0));
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&durable);
+    assert!(store.on_progress(Box::new(move |progress| {
+        seen.fetch_max(progress.durable, Ordering::SeqCst);
+    })));
+    let arrived = Arc::clone(&arrivals);
+    assert!(
+        store.on_arrival(Box::new(move |arrival| arrived.lock().push((
+            arrival.queue_id,
+            arrival.offset,
+            arrival.tags_code
+        ))))
+    );
+    store.watch_queue("t", 1);
+    send(&store, "t", 0, b"unwatched");
+    send(&store, "t", 1, b"watched");
+    await_bound(&store, "t", 1, 1);
+    assert_eq!(
+        *arrivals.lock(),
+        [(1, 0, mainstem_record::hash::tags_code("red"))]
+    );
+    assert_eq!(durable.load(Ordering::SeqCst), store.watermarks().durable());
+}
+
+#[test]
+fn two_stores_on_one_directory_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options(FlushMode::Sync)).unwrap();
+    let error = Store::open(dir.path(), options(FlushMode::Sync))
+        .err()
+        .expect("the directory is in use");
+    assert!(
+        matches!(&error, OpenError::InUse { directory, .. } if directory.contains(dir.path().to_str().unwrap())),
+        "{error}"
+    );
+    drop(store);
+    Store::open(dir.path(), options(FlushMode::Sync)).unwrap();
+}
+
+#[test]
+fn a_store_on_a_real_directory_keeps_everything_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    for life in 0..4u64 {
+        let store = Store::open(dir.path(), options(FlushMode::Sync)).unwrap();
+        assert_eq!(bodies(&store, "t", 0).len() as u64, life * 50);
+        let mut last = 0;
+        for n in 0..50u64 {
+            let body = vec![n as u8; 3000];
+            last = store
+                .append(&record("t", 0, &body, b""), Default::default())
+                .unwrap()
+                .durable_at;
+        }
+        assert!(store.wait_durable(last, Duration::from_secs(30)));
+        await_bound(&store, "t", 0, (life + 1) * 50);
+        if life % 2 == 0 {
+            store.close().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_deleted_topic_starts_again_at_zero() {
+    let disk = SimDisk::new();
+    let store = open(&disk, FlushMode::Sync);
+    let mut batch = store.batch();
+    batch.append(&record("t", 0, b"old", b"")).unwrap();
+    send(&store, "t", 0, b"old");
+    await_bound(&store, "t", 0, 2);
+    store.delete_topic("t").unwrap();
+    assert_eq!(store.queue_bounds("t", 0).max, 0);
+    // The batch remembers the removed queue and must find the new one.
+    assert_eq!(
+        batch
+            .append(&record("t", 0, b"new", b""))
+            .unwrap()
+            .queue_offset,
+        0
+    );
+    batch.kick();
+    await_bound(&store, "t", 0, 1);
+    assert_eq!(bodies(&store, "t", 0), [b"new"]);
+}

@@ -8,7 +8,7 @@ use mainstem_record::{RecordView, property, sys_flag};
 use crate::index::{KeyIndex, tags_code};
 use crate::outcome::Arrival;
 use crate::queues::{ConsumeQueues, CreateQueueError, Pushed, Queue, QueueUnit};
-use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
+use crate::sync::{Arc, AtomicI64, AtomicU64, OnceLock, Ordering};
 
 /// Recently used queues, found without a lock. A power of two; 16 KiB.
 const MEMO_SLOTS: usize = 2048;
@@ -95,12 +95,18 @@ pub(crate) type OnArrival = Box<dyn Fn(&Arrival<'_>) + Send + Sync>;
 pub(crate) struct DispatchState {
     /// Everything below this log position is in queues and index.
     position: AtomicU64,
+    /// Store time of the newest record dispatched, in ms.
+    newest_store_ms: AtomicI64,
     on_arrival: OnceLock<OnArrival>,
 }
 
 impl DispatchState {
     pub(crate) fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn newest_store_ms(&self) -> i64 {
+        self.newest_store_ms.load(Ordering::Relaxed)
     }
 
     /// Sets the callback; only the first one counts.
@@ -141,6 +147,7 @@ pub(crate) struct Dispatcher {
     schedule: Schedule,
     limits: DispatchLimits,
     memo: Box<[Option<Arc<Queue>>]>,
+    starts_anywhere: bool,
     /// Hashes of the keys of the record at hand.
     hashes: Vec<u32>,
 }
@@ -169,6 +176,7 @@ impl Dispatcher {
             schedule,
             limits,
             memo: (0..MEMO_SLOTS).map(|_| None).collect(),
+            starts_anywhere: false,
             hashes: Vec::new(),
         }
     }
@@ -178,6 +186,9 @@ impl Dispatcher {
     /// # Errors
     /// See [`DispatchError`]; after `Paused` the same record must be dispatched again.
     pub(crate) fn dispatch(&mut self, record: &DispatchRecord<'_>) -> Result<(), DispatchError> {
+        self.state
+            .newest_store_ms
+            .store(record.store_timestamp_ms, Ordering::Relaxed);
         let kind = sys_flag::transaction_type(record.sys_flag);
         if kind == sys_flag::TRANSACTION_ROLLBACK {
             return Ok(());
@@ -263,17 +274,21 @@ impl Dispatcher {
             size: record.size,
             tags_code,
         };
+        if self.starts_anywhere {
+            self.queues.begin_at(queue, record.queue_offset);
+        }
         let mut arrival = None;
         // A batch stored as one record takes as many offsets as it has messages.
         for offset in (0..messages_of(record, marks)).map(|n| record.queue_offset.saturating_add(n))
         {
-            match queue.push(offset, &unit) {
-                Pushed::Taken { grown_bytes } => {
-                    table.tails_grew(grown_bytes);
-                    arrival = Some((offset, tags_code));
-                }
+            match queue.push(offset, &unit, table.tail_memory()) {
+                Pushed::Taken => arrival = Some((offset, tags_code)),
                 Pushed::Known => {}
                 Pushed::Gap { expected } => {
+                    // Of a deleted topic, appended while it was being deleted.
+                    if expected == 0 && queue.created_at() > 0 {
+                        return Ok(None);
+                    }
                     return Err(DispatchError::Gap {
                         position: record.position,
                         topic: record.topic.to_owned(),
@@ -330,6 +345,17 @@ impl Dispatcher {
                 what: "key index entries",
                 percent: 100,
             })
+    }
+
+    /// Goes back to a position, from which records are dispatched again. Only while opening.
+    pub(crate) fn rewind(&self, position: u64) {
+        self.state.position.store(position, Ordering::Release);
+    }
+
+    /// Whether a queue without messages may begin at any offset, since the ones before have
+    /// expired and no snapshot tells. Only while opening.
+    pub(crate) fn set_starts_anywhere(&mut self, on: bool) {
+        self.starts_anywhere = on;
     }
 
     /// Forgets the queues of deleted topics.

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unused_imports)]
 
+mod apache;
 mod checkpoint;
 mod commit_log;
 mod derived;
@@ -26,6 +27,7 @@ mod store;
 mod sync;
 mod watermarks;
 
+pub use apache::{ConfigFileError, ConfigFiles};
 pub use commit_log::StoreStats;
 pub use error::{AppendError, CloseError, DeleteTopicError, OpenError, ReadError};
 pub use journal::{Journal, JournalError, Table};

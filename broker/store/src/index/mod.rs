@@ -93,13 +93,16 @@ impl KeyIndex {
         let (state_file, loaded) = StateFile::open(&*disk, owner)?;
         let mut files = open_files(&*disk, geometry)?;
         let mut appender = Appender::default();
+        let own = loaded.is_some();
         let state = match loaded {
             Some(loaded) => take_own(&*disk, &mut files, &mut appender, loaded)?,
             None => take_foreign(&*disk, &mut files, foreign)?,
         };
+        // A writer that stopped cleanly has added all keys of the record that it added last.
+        let last_is_whole = !own && foreign == Foreign::Whole && !state.file.is_empty();
         let intake = Intake {
             entries: Pending::default(),
-            added_to: state.resume,
+            added_to: state.resume + u64::from(last_is_whole),
         };
         Ok(Self {
             disk,
@@ -409,15 +412,12 @@ fn take_own(
         return Ok(state);
     }
     let Some(newest) = files.last().filter(|file| file.name() == state.file) else {
+        let left = describe(files);
         tracing::error!(
-            file = %disk.display(&path_of(&state.file)),
-            from = state.header.begin_position,
-            "the newest index file is missing: its keys are indexed again from the log"
+            file = %disk.display(&path_of(&state.file)), from = left.resume,
+            "the newest index file is missing: keys are indexed again from the log, from where the files that are left end"
         );
-        state.resume = state.resume.min(state.header.begin_position);
-        state.file.clear();
-        state.header = format::Header::default();
-        return Ok(state);
+        return Ok(left);
     };
     newest.assume_header(state.header);
     if loaded.doubtful {
@@ -449,21 +449,22 @@ fn take_foreign(
             disk.remove(&path_of(file.name()))?;
         }
     }
+    Ok(describe(files))
+}
+
+/// The state that intact files tell themselves.
+fn describe(files: &[Arc<IndexFile>]) -> State {
     let header = files
         .last()
         .map_or_else(format::Header::default, |file| file.header());
-    Ok(State {
+    let full = files.iter().filter(|file| file.is_full());
+    State {
         resume: header.end_position,
         file: files
             .last()
             .map_or_else(String::new, |file| file.name().to_owned()),
         header,
         slots_through: header.next_entry,
-        sealed_ms: files
-            .iter()
-            .filter(|file| file.is_full())
-            .map(|file| file.header().end_ms)
-            .max()
-            .unwrap_or(0),
-    })
+        sealed_ms: full.map(|file| file.header().end_ms).max().unwrap_or(0),
+    }
 }

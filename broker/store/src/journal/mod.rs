@@ -256,18 +256,19 @@ impl Journal {
             .collect()
     }
 
-    pub(crate) fn put_emptied_queue(
+    /// Keeps the next offsets of queues all of whose messages expired.
+    pub(crate) fn set_emptied_queues<'a>(
         &self,
-        topic: &str,
-        queue_id: i32,
-        next: u64,
+        queues: impl IntoIterator<Item = (&'a str, i32, u64)>,
     ) -> Result<(), JournalError> {
-        let key = format!("{topic}@{queue_id}");
-        self.change_all(&[change(
-            OwnTable::EmptiedQueues as u8,
-            &key,
-            Some(&next.to_be_bytes()),
-        )])
+        queues.into_iter().try_for_each(|(topic, queue_id, next)| {
+            let key = format!("{topic}@{queue_id}");
+            self.change_all(&[change(
+                OwnTable::EmptiedQueues as u8,
+                &key,
+                Some(&next.to_be_bytes()),
+            )])
+        })
     }
 
     /// Deleted topics, the log position of the deletion, and whether their files are gone.

@@ -229,8 +229,9 @@ fn what_is_too_long_is_refused_and_changes_nothing() {
 fn the_stores_own_tables_survive() {
     let disk = SimDisk::new();
     let journal = open(&disk);
-    journal.put_emptied_queue("T", 3, 99).unwrap();
-    journal.put_emptied_queue("U@x", 4, 7).unwrap();
+    journal
+        .set_emptied_queues([("T", 3, 99), ("U@x", 4, 7)])
+        .unwrap();
     journal.put_deletion("T", 1234, false).unwrap();
     journal.sync().unwrap();
     let again = open(&disk);

@@ -11,6 +11,7 @@
 //! back, whatever the crash did to units that were written but not synced. Behind a queue's last
 //! unit its files may hold anything: only numbers from snapshot, journal and log count.
 
+mod capture;
 mod discover;
 mod expire;
 mod files;
@@ -30,6 +31,7 @@ use self::files::QueueFiles;
 use crate::disk::Disk;
 use crate::sync::{Arc, Mutex};
 
+pub(crate) use capture::Captured;
 pub(crate) use discover::Discovered;
 pub(crate) use queue::Pushed;
 pub use queue::Queue;

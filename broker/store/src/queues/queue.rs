@@ -7,7 +7,7 @@ use super::unit::QueueUnit;
 use crate::index::KeyPrefix;
 use crate::outcome::QueueBounds;
 use crate::queue_counter::QueueCounter;
-use crate::sync::{Arc, AtomicU8, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering};
 
 const WATCHED: u8 = 1;
 const REMOVED: u8 = 2;
@@ -36,12 +36,9 @@ pub struct Queue {
 /// Why a unit was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// It is in memory and readable; the tail's memory grew by so many bytes.
-    Taken {
-        /// Growth of the tail's memory in bytes.
-        grown_bytes: usize,
-    },
-    /// The queue has a unit of that offset already.
+    /// It is in memory and readable.
+    Taken,
+    /// The queue has a unit of that offset already, or takes none any more.
     Known,
     /// A unit before it is missing; `expected` is the offset that would be next.
     Gap {
@@ -161,9 +158,9 @@ impl Queue {
         }
     }
 
-    /// Adds the unit of queue offset `offset` and makes it readable. Called by one dispatcher at
-    /// a time.
-    pub(crate) fn push(&self, offset: u64, unit: &QueueUnit) -> Pushed {
+    /// Adds the unit of queue offset `offset` and makes it readable; growth of the tail is added to
+    /// `memory_bytes`. Called by one dispatcher at a time.
+    pub(crate) fn push(&self, offset: u64, unit: &QueueUnit, memory_bytes: &AtomicUsize) -> Pushed {
         let expected = self.max.load(Ordering::Relaxed);
         if offset < expected {
             return Pushed::Known;
@@ -171,13 +168,18 @@ impl Queue {
         if offset > expected {
             return Pushed::Gap { expected };
         }
-        let grown_bytes = {
-            let mut tail = self.tail.lock();
-            debug_assert_eq!(tail.end(), offset, "the tail ends where the queue does");
-            tail.push(unit)
-        };
+        let mut tail = self.tail.lock();
+        if self.is_removed() {
+            return Pushed::Known;
+        }
+        debug_assert_eq!(tail.end(), offset, "the tail ends where the queue does");
+        let grown_bytes = tail.push(unit);
+        if grown_bytes > 0 {
+            memory_bytes.fetch_add(grown_bytes, Ordering::Relaxed);
+        }
+        drop(tail);
         self.max.store(offset + 1, Ordering::Release);
-        Pushed::Taken { grown_bytes }
+        Pushed::Taken
     }
 
     /// Gives an untouched queue its numbers: all units before `next` are in files or gone. Only
@@ -207,9 +209,11 @@ mod tests {
             size: 100,
             tags_code: 0,
         };
-        assert!(matches!(queue.push(0, &unit), Pushed::Taken { .. }));
-        assert_eq!(queue.push(0, &unit), Pushed::Known);
-        assert_eq!(queue.push(2, &unit), Pushed::Gap { expected: 1 });
+        let memory = AtomicUsize::new(0);
+        let push = |offset| queue.push(offset, &unit, &memory);
+        assert!(matches!(push(0), Pushed::Taken));
+        assert_eq!(push(0), Pushed::Known);
+        assert_eq!(push(2), Pushed::Gap { expected: 1 });
         assert_eq!(queue.bounds(), QueueBounds { min: 0, max: 1 });
     }
 

@@ -235,10 +235,13 @@ impl QueueTable {
         self.tail_bytes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn tails_grew(&self, bytes: usize) {
-        if bytes > 0 {
-            self.tail_bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
+    /// The account of that memory, for whoever makes a tail grow.
+    pub(crate) fn tail_memory(&self) -> &AtomicUsize {
+        &self.tail_bytes
+    }
+
+    pub(super) fn tails_grew(&self, bytes: usize) {
+        self.tail_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn tails_shrank(&self, bytes: usize) {
@@ -288,12 +291,9 @@ impl QueueTable {
         };
         self.queues.fetch_sub(removed.len(), Ordering::Relaxed);
         for queue in removed {
-            let bytes = {
-                let mut tail = queue.tail.lock();
-                let end = tail.end();
-                tail.settled(end)
-            };
-            self.tails_shrank(bytes);
+            let mut tail = queue.tail.lock();
+            let end = tail.end();
+            self.tails_shrank(tail.settled(end));
         }
     }
 
@@ -443,10 +443,10 @@ mod tests {
             size: 10,
             tags_code: 0,
         };
-        let crate::queues::Pushed::Taken { grown_bytes } = old.push(0, &unit) else {
-            panic!("taken")
-        };
-        table.tails_grew(grown_bytes);
+        assert_eq!(
+            old.push(0, &unit, table.tail_memory()),
+            crate::queues::Pushed::Taken
+        );
         let queues = table.begin_removal("T");
         assert!(old.is_removed() && queues.len() == 1);
         assert!(matches!(

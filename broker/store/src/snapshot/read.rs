@@ -16,7 +16,7 @@ const FILE_HEAD_BYTES: usize = MAGIC.len() + 4;
 pub(crate) fn load(
     disk: &dyn Disk,
     owner: u64,
-    mut take: impl FnMut(QueueState) -> Result<(), String>,
+    mut take: impl FnMut(&Head, QueueState),
 ) -> io::Result<Option<Head>> {
     let mut heads: Vec<Head> = Vec::new();
     for slot in 0..2 {
@@ -30,7 +30,8 @@ pub(crate) fn load(
     for head in heads {
         let path = path_of(head.sequence);
         // Twice over the file rather than all queues in memory twice.
-        let whole = read(disk, &path, &mut |_| Ok(())).and_then(|()| read(disk, &path, &mut take));
+        let whole = read(disk, &path, &mut |_| {})
+            .and_then(|()| read(disk, &path, &mut |queue| take(&head, queue)));
         match whole {
             Ok(()) => return Ok(Some(head)),
             Err(reason) => report(disk, &path, &reason),
@@ -105,11 +106,7 @@ fn head_of(disk: &dyn Disk, path: &str) -> Result<Option<Head>, String> {
     }
 }
 
-fn read(
-    disk: &dyn Disk,
-    path: &str,
-    take: &mut dyn FnMut(QueueState) -> Result<(), String>,
-) -> Result<(), String> {
+fn read(disk: &dyn Disk, path: &str, take: &mut dyn FnMut(QueueState)) -> Result<(), String> {
     let mut frames = Frames::open(disk, path)?.ok_or("it is gone")?;
     let mut count = 0;
     loop {
@@ -117,7 +114,7 @@ fn read(
             Frame::Head(_) => {}
             Frame::Queues(queues) => {
                 count += queues.len() as u64;
-                queues.into_iter().try_for_each(&mut *take)?;
+                queues.into_iter().for_each(&mut *take);
             }
             Frame::End(End { queues }) if queues == count => return Ok(()),
             Frame::End(End { queues }) => {

@@ -30,11 +30,7 @@ fn write(disk: &SimDisk, sequence: u64, queues: u64) {
 
 fn load_all(disk: &SimDisk, owner: u64) -> Option<(Head, Vec<QueueState>)> {
     let mut queues = Vec::new();
-    let head = load(disk, owner, |queue| {
-        queues.push(queue);
-        Ok(())
-    })
-    .unwrap()?;
+    let head = load(disk, owner, |_, queue| queues.push(queue)).unwrap()?;
     Some((head, queues))
 }
 

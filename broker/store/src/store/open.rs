@@ -12,7 +12,6 @@ use crate::commit_log::{CommitLog, OpenedLog};
 use crate::derived::Derived;
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::log_reader::LogReader;
 use crate::options::StoreOptions;
 use crate::sync::{Arc, JoinHandle, Mutex, spawn};
 use crate::{layout, owner};
@@ -54,7 +53,13 @@ impl Store {
         let owned = owner::take_over(&*disk, lock)
             .map_err(OpenError::io("read or write", disk.display(layout::LOCK)))?;
         let found = OpenedLog::find(&disk, &options, owned.last, owned.state_id)?;
-        let (derived, dispatcher) = Derived::open(&disk, &options, owned.state_id, owned.last)?;
+        let (derived, mut dispatcher) = Derived::open(
+            &disk,
+            &options,
+            owned.state_id,
+            owned.last,
+            found.min_position(),
+        )?;
         let log = found.recover(
             &options,
             derived.resume_from(),
@@ -63,9 +68,9 @@ impl Store {
         )?;
         owner::mark_running(&*disk)
             .map_err(OpenError::io("create", disk.display(layout::ABORT)))?;
-        let from = derived.resume_from().max(log.min_position());
+        let dispatched_to = derived.catch_up(&mut dispatcher, &*log)?;
         let shared = Arc::new(Shared {
-            dispatching: Dispatching::new(dispatcher, from),
+            dispatching: Dispatching::new(dispatcher, dispatched_to),
             progress: ProgressSink::default(),
             background: Background::default(),
             _lock: owned.lock,
@@ -83,9 +88,8 @@ impl Store {
 }
 
 impl Shared {
-    /// Catches the derived parts up with the log, then starts the threads.
+    /// Starts the threads.
     fn start(&self, shared: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, OpenError> {
-        self.catch_up()?;
         let mut threads = Vec::new();
         let mut start = |name: &str, body: Box<dyn FnOnce() + Send>| {
             let started = spawn(name, body).map(|thread| threads.push(thread));
@@ -109,29 +113,6 @@ impl Shared {
             return Err(error);
         }
         Ok(threads)
-    }
-
-    /// Dispatches what the derived parts have not seen.
-    fn catch_up(&self) -> Result<(), OpenError> {
-        let end = self.log.readable();
-        while self.dispatching.position() < end {
-            let before = self.dispatching.position();
-            self.dispatch_readable();
-            if self.dispatching.is_paused() {
-                self.derived
-                    .tick(&*self.log, &|| Ok(self.log.watermarks().flushed()));
-                self.dispatching.resume();
-                if self.dispatching.position() == before {
-                    return Err(OpenError::Part {
-                        part: "queues",
-                        reason: "the disk does not take what they hold in memory; free space and start again".to_owned(),
-                    });
-                }
-            }
-        }
-        // Appends go on where each queue ends.
-        self.derived.queues().table().for_each(|queue| queue.counter().set(queue.max()));
-        Ok(())
     }
 
     /// Body of the flushing thread. Whoever waits for the flush is told before anything else.

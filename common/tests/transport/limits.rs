@@ -103,7 +103,8 @@ async fn a_peer_that_reads_slowly_but_steadily_keeps_its_connection() {
         ..Default::default()
     };
     let server = start_with(&actor, config);
-    let mut peer = Peer::connect(&server).await;
+    // With a small receive buffer the server sees every read of the peer soon, not in lumps of megabytes.
+    let mut peer = Peer::connect_with_receive_buffer(&server, 64 * 1024).await;
     // 16 MB of answers, taken over four times the timeout.
     for opaque in 0..160 {
         let ask = request(CHUNKS, opaque)

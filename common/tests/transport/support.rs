@@ -205,6 +205,16 @@ impl Peer {
         }
     }
 
+    pub(crate) async fn connect_with_receive_buffer(server: &Server, bytes: u32) -> Peer {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(bytes).unwrap();
+        let stream = socket.connect(server.local_addr()).await.unwrap();
+        Peer {
+            stream,
+            received: BytesMut::new(),
+        }
+    }
+
     pub(crate) async fn send(&mut self, commands: &[Command]) {
         let mut out = BytesMut::new();
         for command in commands {

@@ -31,8 +31,8 @@ impl SweepTimes {
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    started: Instant,
-    /// Milliseconds since `started`, plus 1 so that 0 can mean "never"; moved by the sweep.
+    /// Milliseconds that the sweep has run, plus 1 so that 0 can mean "never". Time in which this process did not get
+    /// to run hardly counts: it says nothing about the peers.
     now_ms: AtomicU64,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     open: AtomicUsize,
@@ -41,7 +41,6 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new() -> Registry {
         Registry {
-            started: Instant::now(),
             now_ms: AtomicU64::new(1),
             connections: Mutex::default(),
             open: AtomicUsize::new(0),
@@ -82,13 +81,18 @@ impl Registry {
 
     /// Runs until dropped: moves the clock and sweeps.
     pub(crate) async fn sweep(&self, times: SweepTimes) {
-        let mut ticks = tokio::time::interval(times.period());
+        let period = times.period();
+        let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ran = Duration::ZERO;
+        let mut last = Instant::now();
         loop {
-            ticks.tick().await;
-            let now = self.started.elapsed().as_millis() as u64 + 1;
-            self.now_ms.store(now, Ordering::Relaxed);
-            self.for_each(|connection| check(connection, now, times));
+            let tick = ticks.tick().await.into_std();
+            ran += tick.saturating_duration_since(last).min(2 * period);
+            last = tick;
+            let now_ms = ran.as_millis() as u64 + 1;
+            self.now_ms.store(now_ms, Ordering::Relaxed);
+            self.for_each(|connection| check(connection, now_ms, times));
         }
     }
 

@@ -180,7 +180,7 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<Span, HeadError> {
         self.expect(b'"', "a string")?;
         let start = self.at;
-        self.to_quote_or_backslash()?;
+        self.seek_quote_or_backslash()?;
         if self.bytes[self.at] == b'"' {
             self.at += 1;
             return Ok(Span::in_header(start, self.at - 1));
@@ -201,13 +201,13 @@ impl<'a> Scanner<'a> {
             let escaped = self.escape()?;
             self.arena.push(escaped);
             plain_start = self.at;
-            self.to_quote_or_backslash()?;
+            self.seek_quote_or_backslash()?;
         }
     }
 
     /// Moves to the next `"` or `\`, eight bytes at a time.
     #[inline]
-    fn to_quote_or_backslash(&mut self) -> Result<(), HeadError> {
+    fn seek_quote_or_backslash(&mut self) -> Result<(), HeadError> {
         let bytes = self.bytes;
         let mut at = self.at;
         while let Some(chunk) = bytes

@@ -17,7 +17,8 @@ pub struct ServerConfig {
     pub max_in_flight_per_connection: usize,
     /// Bytes finished for one connection but not taken by its peer; at the bound no more is read from it.
     pub max_unsent_bytes_per_connection: usize,
-    /// A peer that takes none of the bytes that wait for it for this long loses its connection.
+    /// A peer that takes none of the bytes that wait for it for this long loses its connection. The kernel tells of
+    /// what a peer took in lumps of up to a few megabytes, so this must leave the slowest good peer time for one.
     pub slow_reader_timeout: Duration,
     /// Handed to every connection as [`Connection::listener_tag`](crate::remoting::Connection::listener_tag).
     pub listener_tag: u32,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mainstem_common::protocol::{MASTER_ID, MessageQueue};
 use mainstem_common::remoting::code::response;
@@ -14,6 +14,7 @@ use super::member::Member;
 use super::process_queue::{FlowLimits, ProcessQueue};
 use super::pull::{self, Pull, PullStatus, Pulled, QueueNames};
 use super::subscription::Subscription;
+use crate::clock::now_ms;
 use crate::error::{ConsumeError, RouteError};
 
 /// After a failed pull; doubles with each failure.
@@ -195,12 +196,4 @@ impl Reader {
             .min(LONGEST_PAUSE);
         tokio::time::sleep(pause).await;
     }
-}
-
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

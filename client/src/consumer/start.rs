@@ -1,10 +1,11 @@
 //! Where reading of a queue starts when its group has never committed an offset there.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use mainstem_common::protocol::{ConsumeFromWhere, MessageQueue};
 use mainstem_record::topic;
 
+use crate::clock::to_ms;
 use crate::error::ConsumeError;
 use crate::instance::Instance;
 use crate::queue_position;
@@ -43,13 +44,7 @@ impl ConsumeFrom {
         match self {
             Self::Earliest => queue_position::min_offset(instance, queue).await,
             Self::Latest => queue_position::max_offset(instance, queue).await,
-            Self::Time(time) => {
-                let ms = time
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0, |since| since.as_millis());
-                queue_position::offset_at(instance, queue, i64::try_from(ms).unwrap_or(i64::MAX))
-                    .await
-            }
+            Self::Time(time) => queue_position::offset_at(instance, queue, to_ms(time)).await,
         }
     }
 }

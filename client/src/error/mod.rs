@@ -1,12 +1,14 @@
 //! What can go wrong, one type per kind of operation. Each separates what was never sent from what may have
 //! happened and from what a server refused, says whether trying again can help, and names the next step.
 
+mod admin;
 mod consume;
 mod refusal;
 mod request;
 mod route;
 mod send;
 
+pub use admin::AdminError;
 pub use consume::ConsumeError;
 pub use refusal::Refusal;
 pub use request::RequestError;

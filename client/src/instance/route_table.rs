@@ -167,15 +167,6 @@ impl RouteTable {
             .collect()
     }
 
-    /// Address of a broker's master, by any topic that lies on it.
-    pub(crate) fn master_of(&self, broker_name: &str) -> Option<String> {
-        let entries = self.shared.entries.read();
-        entries
-            .values()
-            .find_map(|known| known.entry.master_of(broker_name))
-            .map(str::to_owned)
-    }
-
     /// Resolves when a route has changed since the last call. Meant for one waiter.
     pub(crate) async fn changed(&self) {
         self.shared.changed.notified().await;

@@ -3,7 +3,7 @@
 //! which of several failures the caller hears of.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mainstem_common::protocol::MessageQueue;
 use mainstem_common::remoting::Command;
@@ -15,6 +15,7 @@ use super::Shared;
 use super::outgoing::Outgoing;
 use super::queue_choice;
 use super::receipt::{Delivered, SendStatus};
+use crate::clock::now_ms;
 use crate::error::{NotSentCause, Refusal, RequestError, RouteError, SendError};
 use crate::instance::{PublishQueue, PublishRoute, read_header};
 
@@ -377,12 +378,4 @@ async fn pause(attempts: u32, deadline: Instant) {
         .saturating_mul(1 << (attempts.saturating_sub(1)).min(16))
         .min(LONGEST_PAUSE);
     tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
 }

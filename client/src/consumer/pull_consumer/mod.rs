@@ -17,9 +17,10 @@ use tokio_util::sync::DropGuard;
 pub use builder::PullConsumerBuilder;
 
 use super::member::{Member, Sharing};
-use super::reader::{Reader, now_ms};
+use super::reader::Reader;
 use super::subscription::Subscription;
 use super::{Filter, answers};
+use crate::clock::{now_ms, to_ms};
 use crate::error::{BuildError, ConsumeError};
 use crate::instance::ServerRequests;
 use crate::queue_position;
@@ -227,15 +228,7 @@ impl PullConsumer {
         queue: &MessageQueue,
         time: SystemTime,
     ) -> Result<i64, ConsumeError> {
-        let ms = time
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
-        queue_position::offset_at(
-            self.member.instance(),
-            queue,
-            i64::try_from(ms).unwrap_or(i64::MAX),
-        )
-        .await
+        queue_position::offset_at(self.member.instance(), queue, to_ms(time)).await
     }
 
     /// Stops fetching and handing out these queues until they are [resumed](Self::resume).

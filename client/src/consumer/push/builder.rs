@@ -11,11 +11,11 @@ use tokio_util::task::TaskTracker;
 
 use super::handler::{Handler, HandlerFn, Plain, Stateful, StatefulHandlerFn};
 use super::{Concurrency, PushConsumer, Settings, Shared};
+use crate::clock::now_ms;
 use crate::consumer::member::{Member, MemberSettings, Sharing};
 use crate::consumer::offsets::Offsets;
 use crate::consumer::process_queue::FlowLimits;
 use crate::consumer::pull::PullSettings;
-use crate::consumer::reader::now_ms;
 use crate::consumer::subscription::Subscription;
 use crate::consumer::{ConsumeFrom, Filter};
 use crate::error::{BuildError, ConsumeError};

@@ -91,6 +91,16 @@ pub(crate) fn resolve(
     })
 }
 
+/// An address to connect to, for one that listens: a wildcard is reached through loopback.
+pub(crate) fn dialled(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
+}
+
 /// Whether a connection to `advertised` can arrive at a socket bound to `listen`. An address that is not this machine's may be a
 /// translated one (a container's host, a load balancer), which reaches any address but loopback.
 fn reachable(listen: IpAddr, advertised: IpAddr) -> bool {

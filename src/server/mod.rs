@@ -5,6 +5,7 @@ pub(crate) mod addresses;
 pub(crate) mod banner;
 pub(crate) mod configuration;
 mod descriptors;
+pub(crate) mod name_server;
 pub(crate) mod process;
 mod readiness;
 mod stop;

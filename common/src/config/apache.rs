@@ -138,7 +138,7 @@ static NO_MEANING: &[NoMeaning] = &[
                 timerWheelSnapshotIntervalMs",
     },
     NoMeaning {
-        reason: "metrics are not exported yet",
+        reason: "metrics are those of this broker, exported for Prometheus only (metricsExporterType)",
         names: "accountStatsEnable accountStatsPrintZeroValues autoDeleteUnusedStats \
                 commercialBaseCount commercialBigCount commercialEnable commercialSizePerMsg \
                 commercialTimerCount commercialTransCount enableConnectionMetrics enableDetailStat \
@@ -147,9 +147,9 @@ static NO_MEANING: &[NoMeaning] = &[
                 enableStatsMetrics estimateAccumulation maxStatsIdleTimeInMinutes \
                 metricGrpcExporterIntervalInMills metricGrpcExporterTimeOutInMills \
                 metricLoggingExporterIntervalInMills metricsExportBatchMaxDataPoints \
-                metricsExporterType metricsGrpcExporterHeader metricsGrpcExporterTarget \
-                metricsInDelta metricsLabel metricsOtelCardinalityLimit metricsPromExporterHost \
-                metricsPromExporterPort sampleCountThreshold sampleSteps",
+                metricsGrpcExporterHeader metricsGrpcExporterTarget \
+                metricsInDelta metricsLabel metricsOtelCardinalityLimit \
+                sampleCountThreshold sampleSteps",
     },
     NoMeaning {
         reason: "filters by property (SQL92) are not built yet; filters by tag are",
@@ -257,7 +257,7 @@ static NO_MEANING: &[NoMeaning] = &[
                 enableAllTopicList enableBroadcastOffsetStore enableCreateSysGroup \
                 enableRegisterProducer enableSplitMetadata enableTopicList forceRegister \
                 litePullMessageEnable realTimeNotifyConsumerChange returnOrderTopicConfigToBroker \
-                splitMetadataSize storeReplyMessageEnable useServerSideResetOffset \
+                splitMetadataSize useServerSideResetOffset \
                 validateSystemTopicWhenUpdateTopic",
     },
     NoMeaning {
@@ -285,6 +285,14 @@ static NO_MEANING: &[NoMeaning] = &[
     NoMeaning {
         reason: "topics named after the cluster and the broker are not created",
         names: "brokerTopicEnable clusterTopicEnable",
+    },
+    NoMeaning {
+        reason: "the topic for traces is RMQ_SYS_TRACE_TOPIC",
+        names: "msgTraceTopicName",
+    },
+    NoMeaning {
+        reason: "request-reply is not built yet",
+        names: "storeReplyMessageEnable",
     },
     NoMeaning {
         reason: "this kind of queues or messages is not built",

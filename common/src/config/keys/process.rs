@@ -1,5 +1,7 @@
 //! Connections, threads and logs of the process.
 
+use std::net::IpAddr;
+
 use super::keys;
 use crate::config::Kind;
 
@@ -21,6 +23,12 @@ keys! {
         "How long a stop waits for requests under way.";
     WORKER_THREADS: usize = "workerThreads", Kind::Int { min: 0, max: 1_024 }, "0", "threads", Start,
         "Threads that serve connections; 0 is one per core.";
+    METRICS_EXPORTER_TYPE: String = "metricsExporterType", Kind::Choice(&["DISABLE", "PROM"]), "DISABLE", "", Start,
+        "PROM serves metrics in Prometheus' format over HTTP at `/metrics`.";
+    METRICS_PROM_EXPORTER_PORT: u16 = "metricsPromExporterPort", Kind::Port, "5557", "", Start,
+        "The port for metrics.";
+    METRICS_PROM_EXPORTER_HOST: Option<IpAddr> = "metricsPromExporterHost", Kind::Ip, "", "", Start,
+        "The address for metrics; unless set the listen address.";
     LOG_LEVEL: String = "logLevel", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), "info", "", Live,
         "How much is logged (`--log-level`).";
     LOG_FORMAT: String = "logFormat", Kind::Choice(&["human", "json"]), "human", "", Start,

@@ -2,9 +2,11 @@
 //! topic made anew after its deletion never sees the old one's messages.
 
 use super::Store;
+use crate::apache::ConfigFiles;
 use crate::error::DeleteTopicError;
 use crate::journal::Journal;
 use crate::log_reader::LogReader;
+use crate::sync::Arc;
 
 impl Store {
     /// Every topic that has a queue, with its queue ids, in no order.
@@ -31,6 +33,12 @@ impl Store {
     /// Durable keys and values for what the log cannot give back.
     pub fn journal(&self) -> &Journal {
         self.shared.derived.journal()
+    }
+
+    /// RocketMQ's JSON files of the data directory: exports of the journal, and all that is known when
+    /// the journal is new.
+    pub fn config_files(&self) -> ConfigFiles {
+        ConfigFiles::new(Arc::clone(&self.shared.disk))
     }
 
     /// Unlinks the oldest log files as long as all of one lies below `position`; queues and index

@@ -1,0 +1,443 @@
+//! Sends: one message or a batch, from the request to its place in the log. A [`Sender`] holds what a stream of sends
+//! reuses; a send returns at once where the message lies and the log position at which it is durable.
+
+mod batch;
+mod properties;
+mod send_back;
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mainstem_record::topic::NameError;
+use mainstem_record::{NewRecord, topic};
+use mainstem_store::{AppendError, Batch, Store};
+
+use crate::broker_core::BrokerCore;
+use crate::topics::Topic;
+pub use properties::PropertiesError;
+use properties::{Additions, Scheduled};
+pub use send_back::{SendBackError, SendBackRequest};
+
+/// A message to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct SendRequest<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Queue; negative leaves the choice to the broker.
+    pub queue_id: i32,
+    /// The producer's own flags, passed through.
+    pub flag: i32,
+    /// Message system flags: compression and so on.
+    pub sys_flag: i32,
+    /// When the producer made the message, milliseconds since 1970.
+    pub born_timestamp_ms: i64,
+    /// Where the producer is.
+    pub born_host: SocketAddr,
+    /// How often the message has been consumed in vain.
+    pub reconsume_times: i32,
+    /// Greatest number of vain attempts, when the producer sets one.
+    pub max_reconsume_times: Option<i32>,
+    /// Properties in their stored form.
+    pub properties: &'a str,
+    /// Body, or the items of a batch.
+    pub body: &'a [u8],
+    /// Whether the body is a batch.
+    pub is_batch: bool,
+}
+
+/// A stored message or batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Queue it went to.
+    pub queue_id: i32,
+    /// Offset in the queue; that of the first message of a batch.
+    pub queue_offset: u64,
+    /// Position in the log; that of the first message of a batch.
+    pub physical_offset: u64,
+    /// Positions of the further messages of a batch.
+    pub more_physical_offsets: Vec<u64>,
+    /// The message is durable once the store's durable mark has reached this position.
+    pub durable_at: u64,
+    /// Whether the producer wants to wait for that.
+    pub waits_for_disk: bool,
+}
+
+/// Why a message was not stored.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SendError {
+    /// The topic's name is not allowed.
+    #[error(transparent)]
+    TopicName(#[from] NameError),
+    /// The topic is the system's.
+    #[error("Sending message to topic[{topic}] is forbidden.")]
+    Closed {
+        /// Topic.
+        topic: String,
+    },
+    /// The broker takes no messages.
+    #[error(
+        "the broker[{broker}] sending message is forbidden: brokerPermission lacks the write bit"
+    )]
+    NotWritable {
+        /// Address of the broker.
+        broker: SocketAddr,
+    },
+    /// There is no such topic.
+    #[error(
+        "topic[{topic}] not exist, apply first please! Create it, or enable autoCreateTopicEnable."
+    )]
+    NoSuchTopic {
+        /// Topic.
+        topic: String,
+    },
+    /// The topic has no such queue.
+    #[error(
+        "request queueId[{queue_id}] is illegal, topic[{topic}] has {write_queues} write queues and {read_queues} read queues. Producer: {producer}"
+    )]
+    NoSuchQueue {
+        /// Topic.
+        topic: String,
+        /// Queue asked for.
+        queue_id: i32,
+        /// Write queues of the topic.
+        write_queues: i32,
+        /// Read queues of the topic.
+        read_queues: i32,
+        /// Where the producer is.
+        producer: SocketAddr,
+    },
+    /// A retry topic whose group is unknown.
+    #[error(
+        "subscription group not exist, {group}: create it, or enable autoCreateSubscriptionGroup"
+    )]
+    NoSuchGroup {
+        /// Group.
+        group: String,
+    },
+    /// A message without a body.
+    #[error("message body is empty")]
+    EmptyBody,
+    /// The body is too long.
+    #[error(
+        "the message is illegal, maybe msg body or properties length not matched. msg body length limit {limit}B, msg properties length limit 32KB. The body has {len}B."
+    )]
+    BodyTooLong {
+        /// Length of the body.
+        len: usize,
+        /// `maxMessageSize`.
+        limit: usize,
+    },
+    /// The properties cannot be stored.
+    #[error(transparent)]
+    Properties(#[from] PropertiesError),
+    /// The items of a batch cannot be stored.
+    #[error("the batch is illegal: {cause}")]
+    Batch {
+        /// What is wrong.
+        cause: String,
+    },
+    /// Half messages are not served.
+    #[error(
+        "the broker[{broker}] sending transaction message is forbidden: this broker does not serve transactions"
+    )]
+    Transaction {
+        /// Address of the broker.
+        broker: SocketAddr,
+    },
+    /// Arbitrary delays are not served.
+    #[error(
+        "accurate timer message is not enabled, timerWheelEnable is false: use a delay level (property DELAY)"
+    )]
+    Timer,
+    /// Too much waits for the disk.
+    #[error(
+        "[REJECTREQUEST] the disk is {behind_bytes} bytes behind, the limit is {limit_bytes} (maxUnflushedBytes): the device is stalled or too slow; retry"
+    )]
+    Busy {
+        /// Bytes appended and not yet durable.
+        behind_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] AppendError),
+}
+
+/// What a stream of sends (a connection) reuses: the batch of appends that one kick publishes, the last topic, and the
+/// buffers. Call [`Sender::finish`] when nothing more is at hand.
+pub struct Sender {
+    batch: Batch,
+    last_topic: Option<(u64, Arc<Topic>)>,
+    properties: Vec<u8>,
+    new_key: String,
+    unique_key: Range<usize>,
+    has_unique_key: bool,
+}
+
+impl Sender {
+    pub(crate) fn new(store: &Arc<Store>) -> Self {
+        Sender {
+            batch: store.batch(),
+            last_topic: None,
+            properties: Vec::new(),
+            new_key: String::new(),
+            unique_key: 0..0,
+            has_unique_key: false,
+        }
+    }
+
+    /// The unique key of the message sent last.
+    pub fn unique_key(&self) -> Option<&str> {
+        if !self.has_unique_key {
+            return None;
+        }
+        // The range was taken from a str, so it is whole; an odd one shows as no key.
+        std::str::from_utf8(self.properties.get(self.unique_key.clone())?).ok()
+    }
+
+    /// Publishes what has been appended since the last call.
+    pub fn finish(&mut self) {
+        self.batch.kick();
+    }
+}
+
+impl BrokerCore {
+    /// A sender for one stream of sends.
+    pub fn sender(&self) -> Sender {
+        Sender::new(&self.store)
+    }
+
+    /// Stores a message or a batch. An unknown topic is [`SendError::NoSuchTopic`]: see
+    /// [`BrokerCore::create_topic_for_send`].
+    pub fn send(&self, sender: &mut Sender, request: &SendRequest<'_>) -> Result<Sent, SendError> {
+        self.admit()?;
+        self.find_topic(sender, request.topic)?;
+        // `find_topic` leaves the topic there.
+        let Some((_, topic)) = sender.last_topic.take() else {
+            return Err(SendError::NoSuchTopic {
+                topic: request.topic.to_owned(),
+            });
+        };
+        let sent = self.send_to(sender, &topic, request);
+        sender.last_topic = Some((self.topics.generation(), topic));
+        sent
+    }
+
+    /// Refuses a send while the disk is too far behind. The cause is stated, for that is what an operator has to mend.
+    fn admit(&self) -> Result<(), SendError> {
+        let marks = self.store.watermarks();
+        let behind_bytes = marks.appended().saturating_sub(marks.durable());
+        let limit_bytes = self.config.max_unflushed_bytes;
+        if behind_bytes > limit_bytes {
+            return Err(SendError::Busy {
+                behind_bytes,
+                limit_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    fn find_topic(&self, sender: &mut Sender, name: &str) -> Result<(), SendError> {
+        let generation = self.topics.generation();
+        if let Some((seen, topic)) = &sender.last_topic
+            && *seen == generation
+            && &*topic.name == name
+        {
+            return Ok(());
+        }
+        match self.topics.get(name) {
+            Some(topic) => {
+                sender.last_topic = Some((generation, topic));
+                Ok(())
+            }
+            None => {
+                topic::validate_topic(name)?;
+                if topic::is_closed_to_clients(name) {
+                    return Err(SendError::Closed {
+                        topic: name.to_owned(),
+                    });
+                }
+                Err(SendError::NoSuchTopic {
+                    topic: name.to_owned(),
+                })
+            }
+        }
+    }
+
+    fn send_to(
+        &self,
+        sender: &mut Sender,
+        topic: &Arc<Topic>,
+        request: &SendRequest<'_>,
+    ) -> Result<Sent, SendError> {
+        sender.has_unique_key = false;
+        if topic.closed_to_clients {
+            return Err(SendError::Closed {
+                topic: topic.name.to_string(),
+            });
+        }
+        if topic.config.order && !self.live.is_writable() {
+            return Err(SendError::NotWritable {
+                broker: self.store_host,
+            });
+        }
+        let queue_id = self.choose_queue(topic, request)?;
+        if request.body.is_empty() {
+            return Err(SendError::EmptyBody);
+        }
+        if request.body.len() > self.config.max_message_bytes {
+            return Err(SendError::BodyTooLong {
+                len: request.body.len(),
+                limit: self.config.max_message_bytes,
+            });
+        }
+        if topic.is_retry && !request.is_batch {
+            if let Some(dead) = self.dead_letter_topic(topic, request)? {
+                return self.send_single(sender, &dead, 0, request, false);
+            }
+        }
+        if request.is_batch {
+            self.send_batch(sender, topic, queue_id, request)
+        } else {
+            self.send_single(sender, topic, queue_id, request, true)
+        }
+    }
+
+    fn choose_queue(&self, topic: &Topic, request: &SendRequest<'_>) -> Result<i32, SendError> {
+        let (write, read) = (topic.config.write_queue_nums, topic.config.read_queue_nums);
+        if request.queue_id >= write.max(read) {
+            return Err(SendError::NoSuchQueue {
+                topic: topic.name.to_string(),
+                queue_id: request.queue_id,
+                write_queues: write,
+                read_queues: read,
+                producer: request.born_host,
+            });
+        }
+        if request.queue_id >= 0 {
+            return Ok(request.queue_id);
+        }
+        let turn = self.next_queue.fetch_add(1, Ordering::Relaxed);
+        Ok((turn % u64::from(write.max(1).unsigned_abs())) as i32)
+    }
+
+    /// A message that a consumer sends to its retry topic itself: to the dead letters when it has been tried too often,
+    /// or when its group consumes in order, for then no retry can keep the order.
+    fn dead_letter_topic(
+        &self,
+        topic: &Topic,
+        request: &SendRequest<'_>,
+    ) -> Result<Option<Arc<Topic>>, SendError> {
+        let group = topic
+            .name
+            .strip_prefix(topic::RETRY_PREFIX)
+            .unwrap_or(&topic.name);
+        let Some(config) = self.group_or_create(group) else {
+            return Err(SendError::NoSuchGroup {
+                group: group.to_owned(),
+            });
+        };
+        let limit = request
+            .max_reconsume_times
+            .unwrap_or(config.retry_max_times);
+        if request.reconsume_times <= limit && !self.locks.any_held(group) {
+            return Ok(None);
+        }
+        Ok(Some(self.ensure_dead_letter_topic(group)))
+    }
+
+    fn send_single(
+        &self,
+        sender: &mut Sender,
+        topic: &Arc<Topic>,
+        queue_id: i32,
+        request: &SendRequest<'_>,
+        may_delay: bool,
+    ) -> Result<Sent, SendError> {
+        let wishes = properties::wishes(request.properties)?;
+        if wishes.transaction
+            && !(request.reconsume_times > 0 && wishes.delay_level.is_some_and(|level| level > 0))
+        {
+            return Err(SendError::Transaction {
+                broker: self.store_host,
+            });
+        }
+        let delay = wishes.delay_level.filter(|level| *level > 0 && may_delay);
+        if wishes.timer && delay.is_none() {
+            return Err(SendError::Timer);
+        }
+        let scheduled = delay.map(|level| Scheduled {
+            level: level.min(self.config.delay_levels.max_level()),
+            real_topic: &topic.name,
+            real_queue_id: queue_id,
+        });
+        let additions = Additions {
+            region_id: &self.config.region_id,
+            trace_on: self.live.trace_on(),
+            cluster_name: &self.config.cluster_name,
+        };
+        let Sender {
+            batch,
+            properties: stored,
+            new_key,
+            unique_key,
+            has_unique_key,
+            ..
+        } = sender;
+        stored.clear();
+        *unique_key = properties::write_stored(
+            request.properties,
+            &additions,
+            scheduled.as_ref(),
+            stored,
+            |out| {
+                new_key.clear();
+                self.unique_keys.write_next(new_key);
+                out.extend_from_slice(new_key.as_bytes());
+            },
+        );
+        *has_unique_key = true;
+        let (target, target_queue) = match &scheduled {
+            Some(scheduled) => (topic::SCHEDULE, scheduled.level - 1),
+            None => (&*topic.name, queue_id),
+        };
+        let appended = batch.append(&NewRecord {
+            topic: target,
+            queue_id: target_queue,
+            flag: request.flag,
+            sys_flag: request.sys_flag,
+            born_timestamp_ms: request.born_timestamp_ms,
+            born_host: request.born_host,
+            store_host: self.store_host,
+            reconsume_times: request.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: request.body,
+            properties: stored,
+        })?;
+        topic.put_count.add(1);
+        topic.put_bytes.add(u64::from(appended.size));
+        self.stats.put(1, u64::from(appended.size));
+        Ok(Sent {
+            queue_id,
+            queue_offset: appended.queue_offset,
+            physical_offset: appended.physical_offset,
+            more_physical_offsets: Vec::new(),
+            durable_at: appended.durable_at,
+            waits_for_disk: !wishes.no_wait,
+        })
+    }
+}
+
+impl BrokerCore {
+    /// Counts a refused send and logs it when it is the broker's own trouble, once in a while.
+    pub(crate) fn count_refused_send(&self, error: &SendError) {
+        self.stats.put_refused();
+        if matches!(error, SendError::Busy { .. } | SendError::Store(_)) {
+            self.refusals
+                .run(|suppressed| tracing::error!(%error, suppressed, "sends are refused"));
+        }
+    }
+}

@@ -193,10 +193,9 @@ impl Dispatcher {
         if kind == sys_flag::TRANSACTION_ROLLBACK {
             return Ok(());
         }
-        let queue = self.queue(record)?;
-        if queue.is_removed() || record.position < queue.created_at() {
+        let Some(queue) = self.queue(record)? else {
             return Ok(());
-        }
+        };
         let marks = Marks::of(record.properties);
         let mut arrival = None;
         if kind != sys_flag::TRANSACTION_PREPARED {
@@ -224,7 +223,8 @@ impl Dispatcher {
         self.state.position.store(position, Ordering::Release);
     }
 
-    fn queue(&mut self, record: &DispatchRecord<'_>) -> Result<Arc<Queue>, DispatchError> {
+    /// The record's queue; `None` when the record belongs to a deleted topic.
+    fn queue(&mut self, record: &DispatchRecord<'_>) -> Result<Option<Arc<Queue>>, DispatchError> {
         let table = self.queues.table();
         let hash = table.hash(record.topic);
         let slot = usize::try_from(hash ^ u64::from(record.queue_id.cast_unsigned())).unwrap_or(0)
@@ -235,19 +235,32 @@ impl Dispatcher {
             && queue.topic() == record.topic
             && !queue.is_removed()
         {
-            return Ok(Arc::clone(queue));
+            return Ok((record.position >= queue.created_at()).then(|| Arc::clone(queue)));
         }
         let queue = match table.get_hashed(hash, record.topic, record.queue_id) {
             Some(queue) => queue,
-            None => table
-                .get_or_create(record.topic, record.queue_id)
-                .map_err(|source| DispatchError::Queue {
-                    position: record.position,
-                    source,
-                })?,
+            None if table
+                .deleted_at(record.topic)
+                .is_some_and(|at| record.position < at) =>
+            {
+                return Ok(None);
+            }
+            None => match table.get_or_create(record.topic, record.queue_id) {
+                Ok(queue) => queue,
+                Err(CreateQueueError::BeingDeleted { .. }) => return Ok(None),
+                Err(source) => {
+                    return Err(DispatchError::Queue {
+                        position: record.position,
+                        source,
+                    });
+                }
+            },
         };
+        if queue.is_removed() || record.position < queue.created_at() {
+            return Ok(None);
+        }
         *memo = Some(Arc::clone(&queue));
-        Ok(queue)
+        Ok(Some(queue))
     }
 
     /// Adds the record's unit; returns offset and tags code when it is new.

@@ -91,7 +91,8 @@ impl KeyIndex {
         foreign: Foreign,
     ) -> io::Result<Self> {
         let (state_file, loaded) = StateFile::open(&*disk, owner)?;
-        let mut files = open_files(&*disk, geometry)?;
+        let newest = loaded.as_ref().map(|loaded| loaded.state.file.as_str());
+        let mut files = open_files(&*disk, geometry, newest)?;
         let mut appender = Appender::default();
         let own = loaded.is_some();
         let state = match loaded {
@@ -301,8 +302,16 @@ impl KeyIndex {
             }
             self.seal(writer, newest)?;
         }
-        let name = name::next_name(now_ms, newest.as_ref().map(|file| file.name()));
-        let file = Arc::new(IndexFile::create(&*self.disk, &name, self.geometry)?);
+        let mut last = newest.as_ref().map(|file| file.name().to_owned());
+        let (name, file) = loop {
+            let name = name::next_name(now_ms, last.as_deref());
+            match IndexFile::create(&*self.disk, &name, self.geometry) {
+                Ok(file) => break (name, Arc::new(file)),
+                // One that was left alone has the name.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = Some(name),
+                Err(error) => return Err(error),
+            }
+        };
         self.files.write().push(Arc::clone(&file));
         tracing::debug!(file = %self.disk.display(&path_of(&name)), "new index file");
         Ok(file)
@@ -365,8 +374,13 @@ impl KeyIndex {
     }
 }
 
-/// Opens all index files of the geometry, oldest first.
-fn open_files(disk: &dyn Disk, geometry: Geometry) -> io::Result<Vec<Arc<IndexFile>>> {
+/// Opens all index files of the geometry, oldest first. Files behind the newest that our state
+/// knows never got an entry that counts and are removed.
+fn open_files(
+    disk: &dyn Disk,
+    geometry: Geometry,
+    newest: Option<&str>,
+) -> io::Result<Vec<Arc<IndexFile>>> {
     let names = match disk.list(DIRECTORY) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -375,6 +389,10 @@ fn open_files(disk: &dyn Disk, geometry: Geometry) -> io::Result<Vec<Arc<IndexFi
     let mut files = Vec::new();
     for name in names {
         if !name::is_name(&name) {
+            continue;
+        }
+        if newest.is_some_and(|newest| name.as_str() > newest) {
+            disk.remove(&path_of(&name))?;
             continue;
         }
         match IndexFile::open(disk, &name, geometry) {
@@ -404,10 +422,6 @@ fn take_own(
     loaded: state::Loaded,
 ) -> io::Result<State> {
     let mut state = loaded.state;
-    // A file behind the newest that the state knows never got an entry that counts.
-    for file in files.extract_if(.., |file| *file.name() > *state.file) {
-        disk.remove(&path_of(file.name()))?;
-    }
     if state.file.is_empty() {
         return Ok(state);
     }

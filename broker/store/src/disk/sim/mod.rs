@@ -288,8 +288,9 @@ impl Disk for SimDisk {
                     format!("{at} is a file"),
                 ));
             }
-            if tree.directories.insert(at.clone()) {
+            if !tree.directories.contains(&at) {
                 self.shared.faults.take_space(Self::used_bytes(&tree), 0)?;
+                tree.directories.insert(at.clone());
             }
             tree.durable_directories.insert(at.clone());
         }
@@ -308,8 +309,9 @@ impl Disk for SimDisk {
                 format!("{path} is a file"),
             ));
         }
-        if tree.directories.insert(path.to_owned()) {
+        if !tree.directories.contains(path) {
             self.shared.faults.take_space(Self::used_bytes(tree), 0)?;
+            tree.directories.insert(path.to_owned());
             tree.pending.push(NameChange::CreateDirectory {
                 path: path.to_owned(),
             });

@@ -4,6 +4,8 @@
 pub mod copies;
 pub mod group_flush;
 pub mod kafka;
+pub mod layout;
 pub mod load;
 pub mod measure;
+pub mod plot;
 pub mod table;

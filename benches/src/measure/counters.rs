@@ -3,6 +3,8 @@
 use std::fs;
 use std::ops::Sub;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Whose account to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -31,22 +33,29 @@ impl Counters {
     /// Reads the account; fields that the kernel does not show stay 0.
     pub fn read(scope: Scope) -> Self {
         match scope {
-            Scope::Thread => Self::of_task("/proc/thread-self"),
+            Scope::Thread => Self::of_task("/proc/thread-self", ClockId::ThreadCPUTime),
+            // Times and faults include threads that have ended; context switches are those of the living.
             Scope::Process => {
-                let mut sum = Self::default();
+                let mut sum = Self {
+                    waits: 0,
+                    preemptions: 0,
+                    ..Self::of_task("/proc/self", ClockId::ProcessCPUTime)
+                };
                 let tasks = fs::read_dir("/proc/self/task")
                     .into_iter()
                     .flatten()
                     .flatten();
                 for task in tasks {
-                    sum = sum.plus(&Self::of_task(&task.path().to_string_lossy()));
+                    let (waits, preemptions) = context_switches(&task.path().to_string_lossy());
+                    sum.waits += waits;
+                    sum.preemptions += preemptions;
                 }
                 sum
             }
         }
     }
 
-    fn of_task(dir: &str) -> Self {
+    fn of_task(dir: &str, clock: ClockId) -> Self {
         let stat = fs::read_to_string(format!("{dir}/stat")).unwrap_or_default();
         // The fields after the parenthesised name, which may itself hold blanks.
         let fields: Vec<u64> = stat
@@ -58,30 +67,20 @@ impl Counters {
             })
             .unwrap_or_default();
         let field = |i: usize| fields.get(i).copied().unwrap_or(0);
-        let schedstat = fs::read_to_string(format!("{dir}/schedstat")).unwrap_or_default();
-        let cpu_ns = schedstat
-            .split_whitespace()
-            .next()
-            .and_then(|f| f.parse().ok())
-            .unwrap_or(0);
-        let status = fs::read_to_string(format!("{dir}/status")).unwrap_or_default();
-        let line = |name: &str| {
-            status
-                .lines()
-                .find_map(|l| l.strip_prefix(name))
-                .and_then(|v| v.trim_start_matches(':').trim().parse().ok())
-                .unwrap_or(0)
-        };
+        let cpu = clock_gettime(clock);
+        let (waits, preemptions) = context_switches(dir);
         Self {
-            cpu_ns,
+            cpu_ns: cpu.tv_sec as u64 * 1_000_000_000 + cpu.tv_nsec as u64,
             minor_faults: field(7),
             major_faults: field(9),
-            waits: line("voluntary_ctxt_switches"),
-            preemptions: line("nonvoluntary_ctxt_switches"),
+            waits,
+            preemptions,
         }
     }
 
-    fn plus(self, other: &Self) -> Self {
+    /// The sum of two accounts.
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
         Self {
             cpu_ns: self.cpu_ns + other.cpu_ns,
             minor_faults: self.minor_faults + other.minor_faults,
@@ -90,6 +89,21 @@ impl Counters {
             preemptions: self.preemptions + other.preemptions,
         }
     }
+}
+
+/// Voluntary and involuntary context switches of a task.
+fn context_switches(dir: &str) -> (u64, u64) {
+    let status = fs::read_to_string(format!("{dir}/status")).unwrap_or_default();
+    let line = |name: &str| {
+        let value = status.lines().find_map(|l| l.strip_prefix(name));
+        value
+            .and_then(|v| v.trim_start_matches(':').trim().parse().ok())
+            .unwrap_or(0)
+    };
+    (
+        line("voluntary_ctxt_switches"),
+        line("nonvoluntary_ctxt_switches"),
+    )
 }
 
 impl Sub for Counters {

@@ -7,6 +7,6 @@ mod machine;
 mod spread;
 
 pub use counters::{Counters, Scope};
-pub use device::Device;
+pub use device::{Device, DeviceCounters};
 pub use machine::Machine;
 pub use spread::{Spread, alternate};

@@ -1,0 +1,9 @@
+//! One log or a log per partition: the experiment. Engines under one trait, one workload over all of them, a sweep that
+//! varies one factor at a time. Folder by folder: `engine` (the trait), `engines`, `workload` (a cell), `sweep`.
+
+pub mod engine;
+mod engines;
+pub mod sweep;
+pub mod workload;
+
+pub use engine::{Engine, EngineKind, EngineOptions, Mode};

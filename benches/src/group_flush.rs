@@ -15,6 +15,16 @@ pub struct Ticket(u64);
 impl Ticket {
     /// For an append that nothing more is promised of.
     pub const DURABLE_AS_IT_IS: Self = Self(0);
+
+    /// A ticket that names a position, for an engine with a watermark of its own.
+    pub fn at(position: u64) -> Self {
+        Self(position)
+    }
+
+    /// What [`Ticket::at`] was given.
+    pub fn position(self) -> u64 {
+        self.0
+    }
 }
 
 /// When a round begins.

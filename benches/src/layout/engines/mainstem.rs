@@ -1,0 +1,99 @@
+//! This project's store behind the trait, with all that it does for a broker: consume queues, key index, recovery's
+//! floor. A message is done when the store's durable mark has passed it, and then it is readable through its queue.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mainstem_record::{NewRecord, RecordView};
+use mainstem_store::{FlushMode, ReadLimits, Store, StoreOptions};
+
+use crate::group_flush::Ticket;
+use crate::layout::engine::{Engine, EngineOptions, Mode, ReadBack};
+
+/// A flush that takes longer has failed.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(super) struct MainstemEngine {
+    store: Store,
+    dir: PathBuf,
+    topics: Vec<String>,
+    partitions: u32,
+}
+
+impl MainstemEngine {
+    pub(super) fn open(dir: &Path, options: &EngineOptions) -> io::Result<Self> {
+        let flush = match options.mode {
+            Mode::Async => FlushMode::Async,
+            Mode::Durable => FlushMode::Sync,
+        };
+        let store_options = StoreOptions { flush, commit_log_file_bytes: options.file_bytes, ..StoreOptions::default() };
+        let store = Store::open(dir, store_options).map_err(io::Error::other)?;
+        Ok(Self { store, dir: dir.to_owned(), topics: (0..options.topics).map(|i| format!("topic-{i}")).collect(), partitions: options.partitions })
+    }
+
+    fn queue(&self, partition: u32) -> (&str, i32) {
+        (&self.topics[(partition / self.partitions) as usize], (partition % self.partitions) as i32)
+    }
+}
+
+impl Engine for MainstemEngine {
+    fn append(&self, partition: u32, bodies: &[&[u8]]) -> io::Result<Ticket> {
+        let (topic, queue_id) = self.queue(partition);
+        let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
+        let record = |body| NewRecord {
+            topic,
+            queue_id,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp_ms: 0,
+            born_host: host,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body,
+            properties: b"",
+        };
+        let mut batch = self.store.batch();
+        let mut durable_at = 0;
+        for body in bodies {
+            durable_at = batch.append(&record(body)).map_err(io::Error::other)?.durable_at;
+        }
+        batch.finish();
+        Ok(Ticket::at(durable_at))
+    }
+
+    fn wait(&self, ticket: Ticket) -> io::Result<()> {
+        if self.store.watermarks().durable() >= ticket.position() || self.store.wait_durable(ticket.position(), FLUSH_TIMEOUT) {
+            return Ok(());
+        }
+        let cause = self.store.failure();
+        Err(io::Error::other(cause.map_or_else(|| "a flush took too long".to_owned(), |c| c.to_string())))
+    }
+
+    fn read(&self, partition: u32, offset: u64, max_bytes: usize, buffer: &mut Vec<u8>) -> io::Result<ReadBack> {
+        buffer.clear();
+        let (topic, queue_id) = self.queue(partition);
+        let limits = ReadLimits { max_messages: usize::MAX, max_bytes, max_scanned: usize::MAX };
+        let outcome = self.store.read(topic, queue_id, offset, &limits, &|_| true);
+        for message in &outcome.messages {
+            buffer.extend_from_slice(RecordView::parse(message).map_err(io::Error::other)?.body());
+        }
+        Ok(ReadBack { messages: outcome.messages.len() as u64, next_offset: offset + outcome.messages.len() as u64 })
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        // As the other engines do it; in async mode the store's own flush comes at its interval.
+        Ok(rustix::fs::syncfs(File::open(&self.dir)?)?)
+    }
+
+    fn syncs(&self) -> u64 {
+        self.store.stats().flushes
+    }
+
+    fn close(self: Box<Self>) -> io::Result<()> {
+        self.store.close().map_err(io::Error::other)
+    }
+}

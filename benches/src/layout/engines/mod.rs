@@ -2,6 +2,7 @@
 
 mod control;
 mod kafka;
+mod mainstem;
 
 use std::io;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::path::Path;
 use super::engine::{Engine, EngineKind, EngineOptions};
 use control::{ControlEngine, Placement};
 use kafka::KafkaEngine;
+use mainstem::MainstemEngine;
 
 pub(super) fn open(
     kind: EngineKind,
@@ -17,7 +19,7 @@ pub(super) fn open(
 ) -> io::Result<Box<dyn Engine>> {
     std::fs::create_dir_all(dir)?;
     Ok(match kind {
-        EngineKind::Mainstem => return Err(io::ErrorKind::Unsupported.into()),
+        EngineKind::Mainstem => Box::new(MainstemEngine::open(dir, options)?),
         EngineKind::Kafka => Box::new(KafkaEngine::open(dir, options, false)?),
         EngineKind::KafkaSyncfs => Box::new(KafkaEngine::open(dir, options, true)?),
         EngineKind::ControlOne => Box::new(ControlEngine::open(dir, options, Placement::One)?),

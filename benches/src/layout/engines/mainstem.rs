@@ -29,13 +29,25 @@ impl MainstemEngine {
             Mode::Async => FlushMode::Async,
             Mode::Durable => FlushMode::Sync,
         };
-        let store_options = StoreOptions { flush, commit_log_file_bytes: options.file_bytes, ..StoreOptions::default() };
+        let store_options = StoreOptions {
+            flush,
+            commit_log_file_bytes: options.file_bytes,
+            ..StoreOptions::default()
+        };
         let store = Store::open(dir, store_options).map_err(io::Error::other)?;
-        Ok(Self { store, dir: dir.to_owned(), topics: (0..options.topics).map(|i| format!("topic-{i}")).collect(), partitions: options.partitions })
+        Ok(Self {
+            store,
+            dir: dir.to_owned(),
+            topics: (0..options.topics).map(|i| format!("topic-{i}")).collect(),
+            partitions: options.partitions,
+        })
     }
 
     fn queue(&self, partition: u32) -> (&str, i32) {
-        (&self.topics[(partition / self.partitions) as usize], (partition % self.partitions) as i32)
+        (
+            &self.topics[(partition / self.partitions) as usize],
+            (partition % self.partitions) as i32,
+        )
     }
 }
 
@@ -59,29 +71,50 @@ impl Engine for MainstemEngine {
         let mut batch = self.store.batch();
         let mut durable_at = 0;
         for body in bodies {
-            durable_at = batch.append(&record(body)).map_err(io::Error::other)?.durable_at;
+            durable_at = batch
+                .append(&record(body))
+                .map_err(io::Error::other)?
+                .durable_at;
         }
         batch.finish();
         Ok(Ticket::at(durable_at))
     }
 
     fn wait(&self, ticket: Ticket) -> io::Result<()> {
-        if self.store.watermarks().durable() >= ticket.position() || self.store.wait_durable(ticket.position(), FLUSH_TIMEOUT) {
+        if self.store.watermarks().durable() >= ticket.position()
+            || self.store.wait_durable(ticket.position(), FLUSH_TIMEOUT)
+        {
             return Ok(());
         }
         let cause = self.store.failure();
-        Err(io::Error::other(cause.map_or_else(|| "a flush took too long".to_owned(), |c| c.to_string())))
+        Err(io::Error::other(cause.map_or_else(
+            || "a flush took too long".to_owned(),
+            |c| c.to_string(),
+        )))
     }
 
-    fn read(&self, partition: u32, offset: u64, max_bytes: usize, buffer: &mut Vec<u8>) -> io::Result<ReadBack> {
+    fn read(
+        &self,
+        partition: u32,
+        offset: u64,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<ReadBack> {
         buffer.clear();
         let (topic, queue_id) = self.queue(partition);
-        let limits = ReadLimits { max_messages: usize::MAX, max_bytes, max_scanned: usize::MAX };
+        let limits = ReadLimits {
+            max_messages: usize::MAX,
+            max_bytes,
+            max_scanned: usize::MAX,
+        };
         let outcome = self.store.read(topic, queue_id, offset, &limits, &|_| true);
         for message in &outcome.messages {
             buffer.extend_from_slice(RecordView::parse(message).map_err(io::Error::other)?.body());
         }
-        Ok(ReadBack { messages: outcome.messages.len() as u64, next_offset: offset + outcome.messages.len() as u64 })
+        Ok(ReadBack {
+            messages: outcome.messages.len() as u64,
+            next_offset: offset + outcome.messages.len() as u64,
+        })
     }
 
     fn settle(&self) -> io::Result<()> {

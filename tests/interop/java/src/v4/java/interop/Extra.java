@@ -1,0 +1,10 @@
+package interop;
+
+/** Cases of this client version only. */
+final class Extra {
+    private Extra() {
+    }
+
+    static void register(Cases cases) {
+    }
+}

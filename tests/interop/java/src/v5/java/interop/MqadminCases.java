@@ -1,0 +1,2 @@
+package interop;
+final class MqadminCases { static void register(Cases c) {} }

@@ -221,24 +221,34 @@ func (s *scope) tryPush(group, topic, tags string, listen listener, options ...c
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	started := time.Now()
-	end := pushConsumer{c, func() error {
-		// The client sends its first heartbeat a second after its start even if it was shut down by then, and so becomes
-		// a member of its group again that never consumes.
-		time.Sleep(time.Until(started.Add(1200 * time.Millisecond)))
-		return c.Shutdown()
-	}}
+	end := pushConsumer{c, afterFirstHeartbeat(c.Shutdown)}
 	s.onClose(func() { _ = end.Shutdown() })
 	return end, nil
 }
 
-// pushConsumer is a push consumer with a shutdown that is safe at any time.
+// afterFirstHeartbeat is a shutdown that is safe at any time. The client sends its first heartbeat a second after its
+// start even if it was shut down by then, and so becomes a member of its group again that never consumes.
+func afterFirstHeartbeat(shutdown func() error) func() error {
+	started := time.Now()
+	return func() error {
+		time.Sleep(time.Until(started.Add(1200 * time.Millisecond)))
+		return shutdown()
+	}
+}
+
 type pushConsumer struct {
 	rocketmq.PushConsumer
 	shutdown func() error
 }
 
 func (c pushConsumer) Shutdown() error { return c.shutdown() }
+
+type pullConsumer struct {
+	rocketmq.PullConsumer
+	shutdown func() error
+}
+
+func (c pullConsumer) Shutdown() error { return c.shutdown() }
 
 func (s *scope) push(group, topic, tags string, listen listener, options ...consumer.Option) rocketmq.PushConsumer {
 	c, err := s.tryPush(group, topic, tags, listen, options...)
@@ -269,8 +279,9 @@ func (s *scope) newPullConsumer(group, topic, tags string, options ...consumer.O
 	must(err, "a pull consumer")
 	must(c.Subscribe(topic, consumer.MessageSelector{Type: consumer.TAG, Expression: tags}), "subscribe")
 	must(c.Start(), "start of a pull consumer")
-	s.onClose(func() { _ = c.Shutdown() })
-	return c
+	end := pullConsumer{c, afterFirstHeartbeat(c.Shutdown)}
+	s.onClose(func() { _ = end.Shutdown() })
+	return end
 }
 
 // stored reads the queues in which sends ended, from 0 to the last of their results.

@@ -3,7 +3,7 @@ package interop;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The named cases, in groups. Those of group {@code clients} are independent and run side by side. */
+/** The named cases, in groups. Those of {@code clients} and {@code mqadmin} are independent and run side by side. */
 final class Cases {
     interface Body {
         void run(Scope scope) throws Exception;

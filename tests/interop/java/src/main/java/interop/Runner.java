@@ -12,7 +12,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Runs named cases against a name server and its brokers; a line each, and a non-zero exit if one failed.
- * <pre>Runner --namesrv ip:port [--client java5] [--group clients|restart|mqadmin|mixed] [--only CASE[,CASE]] [--threads N] [--list]</pre>
+ * <pre>Runner --namesrv ip:port [--client java5] [--group clients|mqadmin|alone|restart|mixed] [--only CASE[,CASE]] [--threads N] [--list]</pre>
  */
 public final class Runner {
     private static final AtomicInteger FAILED = new AtomicInteger();
@@ -48,7 +48,8 @@ public final class Runner {
             }
         }
         // Cases of other groups touch the whole broker, or need each other's order.
-        ExecutorService pool = Executors.newFixedThreadPool(group.equals("clients") ? threads : 1);
+        boolean together = group.equals("clients") || group.equals("mqadmin");
+        ExecutorService pool = Executors.newFixedThreadPool(together ? threads : 1);
         List<Future<?>> ends = new ArrayList<>();
         for (Cases.Case c : chosen) {
             ends.add(pool.submit(() -> one(run, c)));

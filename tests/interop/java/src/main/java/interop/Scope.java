@@ -6,6 +6,8 @@ import java.util.Deque;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
 import java.util.function.Consumer;
 import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
@@ -26,6 +28,11 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** The names and clients of one case: names are unique to the run, clients are closed when the case ends. */
 final class Scope implements AutoCloseable {
+    private static final Executor CLOSING = Executors.newCachedThreadPool(work -> {
+        Thread thread = new Thread(work, "closing");
+        thread.setDaemon(true);
+        return thread;
+    });
     final Run run;
     final String name;
     final String namesrv;
@@ -199,14 +206,17 @@ final class Scope implements AutoCloseable {
         return results;
     }
 
+    /** Closes in the background, for the shutdown of a client takes up to 3 s, and nobody needs to wait for it. */
     @Override
     public void close() {
-        while (!closers.isEmpty()) {
-            try {
-                closers.pop().run();
-            } catch (RuntimeException e) {
-                run.note(name + ": while closing: " + e);
+        CLOSING.execute(() -> {
+            while (!closers.isEmpty()) {
+                try {
+                    closers.pop().run();
+                } catch (RuntimeException e) {
+                    run.note(name + ": while closing: " + e);
+                }
             }
-        }
+        });
     }
 }

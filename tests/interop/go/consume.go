@@ -54,9 +54,9 @@ func delayLevels(s *scope) {
 	await(20, func() bool { return size() == 4 }, func() string { return fmt.Sprintf("%d of 4 came", size()) })
 	mutex.Lock()
 	defer mutex.Unlock()
-	within(0, 2*time.Second, came[0].Sub(start), "an undelayed message")
-	within(900*time.Millisecond, 3500*time.Millisecond, came[1].Sub(start), "a message of level 1 (1 s)")
-	within(4900*time.Millisecond, 7500*time.Millisecond, came[2].Sub(start), "a message of level 2 (5 s)")
+	within(0, 5*time.Second, came[0].Sub(start), "an undelayed message")
+	within(900*time.Millisecond, 6*time.Second, came[1].Sub(start), "a message of level 1 (1 s)")
+	within(4900*time.Millisecond, 12*time.Second, came[2].Sub(start), "a message of level 2 (5 s)")
 }
 
 func pushClustering(s *scope) {

@@ -70,7 +70,7 @@ func retry(s *scope) {
 	first, second := d.list()[0], d.list()[1]
 	same(int32(0), first.times, "reconsume times of the first delivery")
 	same(int32(1), second.times, "reconsume times of the second delivery")
-	within(9500*time.Millisecond, 16*time.Second, second.at.Sub(first.at), "between the deliveries (level 3 is 10 s)")
+	within(9500*time.Millisecond, 25*time.Second, second.at.Sub(first.at), "between the deliveries (level 3 is 10 s)")
 	checkCopy(second.message, sent)
 	time.Sleep(500 * time.Millisecond)
 	same(2, len(d.list()), "deliveries in all")

@@ -74,9 +74,9 @@ final class ConsumeCases {
         }
         received.awaitNumbers(20, Set.of(0, 1, 2));
         synchronized (came) {
-            Check.within(0, 2_000, came.get(0) - start, "ms until an undelayed message came");
-            Check.within(900, 3_500, came.get(1) - start, "ms until a message of level 1 (1 s) came");
-            Check.within(4_900, 7_500, came.get(2) - start, "ms until a message of level 2 (5 s) came");
+            Check.within(0, 5_000, came.get(0) - start, "ms until an undelayed message came");
+            Check.within(900, 6_000, came.get(1) - start, "ms until a message of level 1 (1 s) came");
+            Check.within(4_900, 12_000, came.get(2) - start, "ms until a message of level 2 (5 s) came");
         }
         for (MessageExt m : received.list()) {
             Check.same(topic, m.getTopic(), "topic of a delayed message");

@@ -76,6 +76,7 @@ final class Scope implements AutoCloseable {
         client.setPollNameServerInterval(1000);
         client.setHeartbeatBrokerInterval(2000);
         client.setVipChannelEnabled(false);
+        client.setMqClientApiTimeout(15_000);
         return client;
     }
 

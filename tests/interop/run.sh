@@ -38,8 +38,6 @@ for g in ${groups//,/ }; do
 done
 has() { case ",$2," in *",$1,"*) return 0 ;; esac; return 1; }
 
-export INTEROP_BUILD=${INTEROP_BUILD:-$root/target/interop}
-mkdir -p "$INTEROP_BUILD"
 work=$(mktemp -d "${TMPDIR:-/tmp}/interop.XXXXXX")
 export INTEROP_WORK=$work
 results=$work/results
@@ -47,10 +45,9 @@ results=$work/results
 began=$(date +%s)
 
 # --- end: stop what was started, and only that --------------------------------------------------------------------------------------
-runners=()
 cleanup() {
   local pid file
-  for pid in ${runners[@]+"${runners[@]}"}; do kill -KILL "$pid" 2> /dev/null; done
+  for pid in ${running[@]+"${running[@]}"}; do kill -KILL "$pid" 2> /dev/null; done
   # Every server keeps its process id in a directory below $work; brokers go before name servers.
   for file in $(find "$work" -name broker.pid) $(find "$work" -name mainstem.pid) $(find "$work" -name namesrv.pid); do
     kill -KILL "$(cat "$file")" 2> /dev/null
@@ -63,51 +60,11 @@ trap 'exit 130' INT TERM
 say() { echo "$*" | tee -a "$results"; }
 
 # --- toolchains and builds -----------------------------------------------------------------------------------------------------------
-java=${JAVA_HOME:+$JAVA_HOME/bin/}java
-java_version() { "$1" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -1; }
-missing=''
+. "$here/build.sh"
 absent() { # WHAT REASON
-  missing=yes
   if [ -n "${INTEROP_REQUIRE:-}" ]; then say "FAIL $1: $2"; else say "SKIPPED $1: $2"; fi
 }
 without() { clients=$(echo "$clients" | tr , '\n' | grep -v "^$1" | paste -sd, -); }
-
-have_java=''
-check_java() {
-  local jdk=${JAVA_HOME:+$JAVA_HOME/bin/}javac version
-  version=$(java_version "$java" 2> /dev/null)
-  if ! command -v "$java" > /dev/null || ! command -v "$jdk" > /dev/null || [ "${version:-0}" -lt 17 ]; then
-    absent java "no JDK 17+ found; install one (Debian: apt install openjdk-17-jdk-headless) or set JAVA_HOME"
-  elif ! command -v mvn > /dev/null; then
-    absent java "no Maven found; install it (Debian: apt install maven)"
-  else
-    have_java=yes
-  fi
-}
-
-check_go() {
-  command -v go > /dev/null && return
-  absent go "no Go found; install Go 1.21 or newer (https://go.dev/dl)"
-  return 1
-}
-
-# Runs a build unless its inputs are those of the last one.
-cached() { # NAME INPUTS COMMAND...
-  local name=$1 inputs=$2 sum; shift 2
-  sum=$(find $inputs -type f -print0 | sort -z | xargs -0 cat | cksum)
-  [ "$(cat "$INTEROP_BUILD/$name.sum" 2> /dev/null)" = "$sum" ] && return
-  echo "building $name"
-  "$@" > "$work/build-$name.log" 2>&1 || { tail -n 30 "$work/build-$name.log"; return 1; }
-  echo "$sum" > "$INTEROP_BUILD/$name.sum"
-}
-
-build_java() { # java5 or java4
-  local maven=(mvn -q -B -f "$here/java/pom.xml" "-P$1" "-Dbuild.dir=$INTEROP_BUILD/$1" process-classes)
-  rm -rf "${INTEROP_BUILD:?}/$1/classes"
-  "${maven[@]}" -o || "${maven[@]}" # the second time needs no network
-}
-
-build_go() { (cd "$here/go" && go build -o "$INTEROP_BUILD/go/interop" .); }
 
 build_mainstem() {
   if [ -n "${MAINSTEM_BIN:-}" ]; then
@@ -131,40 +88,47 @@ summary() {
   exit
 }
 
-if has java5 "$clients" || has java4 "$clients" || [ "$against" = apache ] || has mixed "$groups"; then check_java; fi
+have_java=''
+if has java5 "$clients" || has java4 "$clients" || [ "$against" = apache ] || has mixed "$groups"; then
+  if reason=$(java_missing); then absent java "$reason"; else have_java=yes; fi
+fi
 if [ -z "$have_java" ]; then
   without java
   groups=$(echo "$groups" | tr , '\n' | grep -vE '^(mqadmin|mixed)$' | paste -sd, -)
   [ "$against" = apache ] && summary
 fi
-if has go "$clients" && ! check_go; then without go; fi
+if has go "$clients" && reason=$(go_missing); then
+  absent go "$reason"
+  without go
+fi
 [ -n "$clients" ] || summary
 
 for c in ${clients//,/ }; do
   case $c in
-    java*) cached "$c" "$here/java/pom.xml $here/java/src" build_java "$c" || give_up "$c: does not build" ;;
-    go) cached go "$here/go" build_go || give_up "go: does not build" ;;
+    java*) build_java "$c" || give_up "$c: does not build" ;;
+    go) build_go || give_up "go: does not build" ;;
   esac
 done
 if has mixed "$groups" || [ "$against" = apache ]; then
   "$here/peers/apache.sh" fetch || give_up "apache: its jars cannot be fetched"
 fi
 
+# Becomes the runner: call it in a subshell, whose process id is then the runner's.
 runner() { # CLIENT ARGUMENTS...
   local client=$1; shift
+  # Client homes (logs, broadcast offsets) stay below $work.
+  mkdir -p "$work/home-$client"
   case $client in
-    java*)
-      # Client homes (logs, broadcast offsets) stay below $work. C1 alone: a runner that lives for a minute spends less CPU so.
-      mkdir -p "$work/home-$client"
-      "$java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx512m -Duser.home="$work/home-$client" -Drocketmq.client.logRoot="$work/home-$client/logs" \
-        -cp "$INTEROP_BUILD/$client/classes:$INTEROP_BUILD/$client/lib/*" interop.Runner --client "$client" "$@" 2> "$work/$client.err" ;;
+    java*) # C1 alone: a runner that lives for a minute spends less CPU so.
+      exec "$java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx512m -Duser.home="$work/home-$client" -Drocketmq.client.logRoot="$work/home-$client/logs" \
+        -cp "$INTEROP_BUILD/$client/classes:$INTEROP_BUILD/$client/lib/*" interop.Runner --client "$client" "$@" 2>> "$work/$client.err" ;;
     go)
-      HOME=$work/home-go "$INTEROP_BUILD/go/interop" "$@" 2> "$work/go.err" ;;
+      HOME=$work/home-go exec "$INTEROP_BUILD/go/interop" "$@" 2>> "$work/go.err" ;;
   esac
 }
 
 if [ -n "$list" ]; then
-  for c in ${clients//,/ }; do runner "$c" --list | sed "s/^/$c /"; done
+  for c in ${clients//,/ }; do (runner "$c" --list) | sed "s/^/$c /"; done
   exit
 fi
 if [ "$against" = mainstem ]; then build_mainstem || give_up "mainstem: does not build"; fi
@@ -193,25 +157,27 @@ start_peer() {
 }
 
 # --- cases ---------------------------------------------------------------------------------------------------------------------------
-run_group() { # CLIENT GROUP
-  local arguments=(--namesrv "$namesrv" --group "$2") out=$work/$1-$2.out code before
+declare -A running=()
+start_group() { # CLIENT GROUP
+  local arguments=(--namesrv "$namesrv" --group "$2")
   [ -n "$only" ] && arguments+=(--only "$only")
   [ "$1" = go ] && arguments+=(--broker "$broker")
-  runner "$1" "${arguments[@]}" > "$out"
+  (runner "$1" "${arguments[@]}") > "$work/$1-$2.out" &
+  running[$1-$2]=$!
+}
+
+finish_group() { # CLIENT GROUP
+  local out=$work/$1-$2.out code
+  wait "${running[$1-$2]}"
   code=$?
+  unset "running[$1-$2]"
   # A runner that dies has reported less than it ran.
   if [ $code != 0 ] && ! grep -q '^FAIL ' "$out"; then
     echo "FAIL $1 group $2: the runner ended with $code: $(tail -n 5 "$work/$1.err" 2> /dev/null)" >> "$out"
   fi
+  grep -E '^(PASS|FAIL|SKIP|     )' "$out"
+  grep -E '^(PASS|FAIL|SKIP) ' "$out" >> "$results"
   return 0
-}
-
-show() { # FILE...
-  local f
-  for f in "$@"; do
-    grep -E '^(PASS|FAIL|SKIP|     )' "$f"
-    grep -E '^(PASS|FAIL|SKIP) ' "$f" >> "$results"
-  done
 }
 
 if has clients "$groups" || has mqadmin "$groups" || has alone "$groups" || has restart "$groups"; then
@@ -219,29 +185,38 @@ if has clients "$groups" || has mqadmin "$groups" || has alone "$groups" || has 
 fi
 
 # Side by side: the three clients, and the admin tool of the newest. Most of their time is waiting.
-outs=() runners=()
 for c in ${clients//,/ }; do
-  if has clients "$groups"; then
-    run_group "$c" clients &
-    runners+=($!) outs+=("$work/$c-clients.out")
-  fi
+  if has clients "$groups"; then start_group "$c" clients; fi
 done
-if has mqadmin "$groups" && has java5 "$clients"; then
-  run_group java5 mqadmin &
-  runners+=($!) outs+=("$work/java5-mqadmin.out")
-fi
-for pid in ${runners[@]+"${runners[@]}"}; do wait "$pid"; done
-runners=()
-show ${outs[@]+"${outs[@]}"}
+if has mqadmin "$groups" && has java5 "$clients"; then start_group java5 mqadmin; fi
+for c in ${clients//,/ }; do
+  if has clients "$groups"; then finish_group "$c" clients; fi
+done
+if has mqadmin "$groups" && has java5 "$clients"; then finish_group java5 mqadmin; fi
 
-for g in alone restart mixed; do
-  has "$g" "$groups" || continue
-  for c in ${clients//,/ }; do
-    case $g/$c in alone/java4 | alone/go | mixed/go | mixed/java4) continue ;; esac
-    run_group "$c" "$g"
-    show "$work/$c-$g.out"
+if has alone "$groups" && has java5 "$clients"; then
+  start_group java5 alone
+  finish_group java5 alone
+fi
+
+# The mixed clusters are servers of their own, and can be beside those that restart.
+mixed=''
+if has mixed "$groups"; then
+  for c in java5 java4; do
+    if [ -z "$mixed" ] && has $c "$clients"; then
+      mixed=$c
+      start_group $c mixed
+    fi
   done
-done
+fi
+if has restart "$groups"; then
+  for c in ${clients//,/ }; do
+    start_group "$c" restart
+    finish_group "$c" restart
+  done
+fi
+if [ -n "$mixed" ]; then finish_group "$mixed" mixed; fi
+
 if [ -d "$INTEROP_PEER_DIR" ]; then
   "$INTEROP_PEER" stop "$INTEROP_PEER_DIR" || say "FAIL $against: did not stop on SIGTERM"
 fi

@@ -5,6 +5,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
@@ -12,20 +14,19 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /**
  * Brokers of both kinds in one cluster: once under the real name server, once under that of the broker under test. A topic spans
  * both; then the migration from one to the other, and the way back, under a consumer that must get everything.
- * Broker {@code broker-a} is the real one, {@code broker-b} the one under test.
+ * Broker {@code broker-a} is the real one, {@code broker-b} the one under test. The servers live until run.sh ends them.
  */
 final class MixedCases {
     private MixedCases() {
     }
 
     static void register(Cases cases) {
-        for (boolean apacheNameServer : new boolean[] {true, false}) {
-            Cluster cluster = new Cluster(apacheNameServer);
-            String suffix = apacheNameServer ? "-apache-namesrv" : "-own-namesrv";
-            cases.add("mixed", "mixed-span" + suffix, cluster::span);
-            cases.add("mixed", "mixed-migrate" + suffix, cluster::migrate);
-            cases.add("mixed", "mixed-stop" + suffix, cluster::stop);
-        }
+        Cluster apache = new Cluster(true);
+        Cluster own = new Cluster(false);
+        cases.add("mixed", "mixed-span-apache-namesrv", apache::span);
+        cases.add("mixed", "mixed-span-own-namesrv", own::span);
+        cases.add("mixed", "mixed-migrate-apache-namesrv", apache::migrate);
+        cases.add("mixed", "mixed-migrate-own-namesrv", own::migrate);
     }
 
     private static final class Cluster {
@@ -53,19 +54,22 @@ final class MixedCases {
             int port = run.port();
             run.control(apacheNameServer ? run.apache : run.peer, "nameserver", dir("namesrv"), "--namesrv-port", port);
             String address = "127.0.0.1:" + port;
-            // The configured period is the shortest that Apache allows.
-            run.control(run.apache, "broker", dir("broker-a"), "--namesrv", address, "--broker-port", run.port(), "--name", "broker-a");
-            run.control(run.peer, "broker", dir("broker-b"), "--namesrv", address, "--broker-port", run.port(), "--name", "broker-b");
+            CompletableFuture<Void> a = broker(run, run.apache, "broker-a", address);
+            CompletableFuture<Void> b = broker(run, run.peer, "broker-b", address);
+            a.join();
+            b.join();
             namesrv = address;
         }
 
-        private void stop(Scope s) throws Exception {
-            if (namesrv == null) {
-                throw new Check.Skipped("nothing was started");
-            }
-            s.run.control(s.run.peer, "stop", dir("broker-b"));
-            s.run.control(s.run.apache, "stop", dir("broker-a"));
-            s.run.control(apacheNameServer ? s.run.apache : s.run.peer, "stop", dir("namesrv"));
+        private CompletableFuture<Void> broker(Run run, File script, String name, String address) {
+            int port = run.port();
+            return CompletableFuture.runAsync(() -> {
+                try {
+                    run.control(script, "broker", dir(name), "--namesrv", address, "--broker-port", port, "--name", name);
+                } catch (Exception e) {
+                    throw new CompletionException(e);
+                }
+            });
         }
 
         private Map<String, Integer> writable(Scope s, String topic) throws Exception {
@@ -85,7 +89,7 @@ final class MixedCases {
             return topic;
         }
 
-        private void span(Scope outer) throws Exception {
+        private synchronized void span(Scope outer) throws Exception {
             start(outer.run);
             try (Scope s = new Scope(outer.run, outer.name, namesrv)) {
                 String topic = topicOverBoth(s);
@@ -109,7 +113,7 @@ final class MixedCases {
             }
         }
 
-        private void migrate(Scope outer) throws Exception {
+        private synchronized void migrate(Scope outer) throws Exception {
             start(outer.run);
             try (Scope s = new Scope(outer.run, outer.name, namesrv)) {
                 String topic = topicOverBoth(s);

@@ -69,11 +69,11 @@ impl NameServer {
         };
         let server = Server::bind(config.listen, config.server, Arc::new(service))?;
         let stop_scan = CancellationToken::new();
-        let interval = Duration::from_millis(config.scan_interval_ms.max(1));
+        let interval_ms = config.scan_interval_ms.max(1);
         let stopped = stop_scan.clone();
         tokio::spawn(async move {
             stopped
-                .run_until_cancelled(scan_for_silent_brokers(changes, interval))
+                .run_until_cancelled(scan_for_silent_brokers(changes, interval_ms))
                 .await;
         });
         tracing::info!(addr = %server.local_addr(), "name server listens");
@@ -106,12 +106,12 @@ impl NameServer {
     }
 }
 
-async fn scan_for_silent_brokers(changes: Changes, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
+async fn scan_for_silent_brokers(changes: Changes, interval_ms: u64) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(interval_ms));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        changes.submit(|changeable| changeable.routes.expire());
+        changes.submit(move |changeable| changeable.routes.expire(interval_ms));
     }
 }
 

@@ -5,12 +5,11 @@ mod support;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use mainstem_common::protocol::{ClusterInfo, TopicConfig};
 use mainstem_common::remoting::Command;
 use mainstem_common::remoting::code::request;
-use support::{Peer, register, set_ext, start, start_with, table, two_topics};
+use support::{Peer, register, start, start_with, table, two_topics};
 
 #[tokio::test]
 async fn a_broker_leaves_when_its_connection_closes_and_comes_back_on_a_new_one() {
@@ -72,44 +71,6 @@ async fn a_silent_broker_expires_and_its_connection_is_closed() {
         .await;
     client.await_route("T", false).await;
     assert!(broker.closed().await);
-    server.shutdown().await;
-}
-
-#[tokio::test]
-async fn heartbeats_of_every_kind_keep_a_broker_alive() {
-    let server = start_with(|config| config.scan_interval_ms = 5);
-    let mut client = Peer::connect(&server).await;
-    let mut broker = Peer::connect(&server).await;
-    // A registration may name its own time; the default of two minutes stays out of the way.
-    let registration = set_ext(
-        register("a", "127.0.0.1:1", two_topics(1).to_json()),
-        "heartbeatTimeoutMillis",
-        "1000",
-    );
-    broker.call(registration.clone()).await;
-    let about = |code| {
-        Command::request(code)
-            .with_ext("clusterName", "DefaultCluster")
-            .with_ext("brokerName", "a")
-            .with_ext("brokerAddr", "127.0.0.1:1")
-            .with_ext("brokerId", "0")
-    };
-    let version = two_topics(1).topic_config_serialize_wrapper.data_version;
-    for round in 0..9 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let reply = match round % 3 {
-            0 => broker.call(about(request::BROKER_HEARTBEAT)).await,
-            1 => {
-                broker
-                    .call(about(request::QUERY_DATA_VERSION).with_body(version.to_json()))
-                    .await
-            }
-            _ => broker.call(registration.clone()).await,
-        };
-        assert_eq!(reply.code, 0);
-        assert!(client.route("T").await.is_some(), "round {round}");
-    }
-    client.await_route("T", false).await;
     server.shutdown().await;
 }
 

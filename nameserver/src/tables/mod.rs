@@ -5,6 +5,7 @@
 //! or one broker at a time, so a registration of thousands of topics lets queries through between any two of them.
 
 mod brokers;
+mod clock;
 mod lists;
 mod register;
 mod remove;
@@ -14,7 +15,6 @@ mod topic_queue;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use mainstem_common::remoting::Connection;
 use parking_lot::{Mutex, RwLock};
@@ -23,6 +23,7 @@ pub(crate) use lists::UnitFilter;
 pub(crate) use register::{Registered, Registration, fingerprint};
 
 use brokers::Brokers;
+use clock::Clock;
 use route::Encoded;
 use topic_queue::TopicQueueTable;
 
@@ -43,23 +44,27 @@ pub(crate) struct RouteTables {
     /// Counts changes of the broker tables; encoded answers of an older count are made anew.
     generation: AtomicU64,
     cluster_info: Mutex<Option<Encoded>>,
-    started: Instant,
+    clock: Clock,
 }
 
 impl RouteTables {
     pub(crate) fn new() -> Self {
+        Self::with_clock(Clock::monotonic())
+    }
+
+    fn with_clock(clock: Clock) -> Self {
         Self {
             topics: TopicQueueTable::new(),
             brokers: RwLock::default(),
             generation: AtomicU64::new(0),
             cluster_info: Mutex::default(),
-            started: Instant::now(),
+            clock,
         }
     }
 
-    /// Milliseconds since the start, by a clock that does not jump.
-    pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Milliseconds by the clock that brokers fall silent by.
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// To be called after every change of names or addresses, before any answer may rest on it.

@@ -28,8 +28,9 @@ impl RouteChanges {
         }
     }
 
-    /// Removes brokers not heard of for their time, and closes their connections.
-    pub(crate) fn expire(&mut self) {
+    /// Removes brokers not heard of for their time, and closes their connections. To be called every `interval_ms`.
+    pub(crate) fn expire(&mut self, interval_ms: u64) {
+        self.tables.clock.scanned(interval_ms);
         let now_ms = self.tables.now_ms();
         for (key, broker_name) in self.live_where(|live| live.is_expired(now_ms)) {
             let connection = self

@@ -8,7 +8,7 @@ use super::register::RegisterError;
 use super::*;
 
 fn changes() -> RouteChanges {
-    RouteChanges::new(Arc::new(RouteTables::new()), 120_000)
+    RouteChanges::new(Arc::new(RouteTables::with_clock(Clock::manual())), 120_000)
 }
 
 fn who(broker_name: &str, broker_id: i64, broker_addr: &str) -> Registration {
@@ -375,4 +375,72 @@ fn an_answer_is_encoded_once_until_something_changes() {
     );
     changes.put(&who("a", 1, "10.0.0.2:1"), &two_topics(1), 2);
     assert_ne!(changes.tables.route("T").unwrap(), first);
+}
+
+impl RouteChanges {
+    /// Lets time pass as it does for a running server: with a scan every five seconds.
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds / 5 {
+            self.tables.clock.advance(5000);
+            self.expire(5000);
+        }
+    }
+}
+
+#[test]
+fn a_broker_is_dropped_after_its_own_time_of_silence() {
+    let mut changes = changes();
+    let patient = Registration {
+        timeout_ms: Some(300_000),
+        ..who("b", 0, "10.0.0.2:1")
+    };
+    changes.put(&who("a", 0, "10.0.0.1:1"), &two_topics(1), 1);
+    changes.put(&patient, &two_topics(1), 2);
+    changes.pass(120);
+    assert_eq!(changes.route_of("T").unwrap().broker_datas.len(), 2);
+    changes.pass(5);
+    assert_eq!(
+        changes.route_of("T").unwrap().broker_datas[0].broker_name,
+        "b"
+    );
+    changes.pass(180);
+    assert!(changes.route_of("T").is_none());
+}
+
+#[test]
+fn heartbeats_of_every_kind_keep_a_broker() {
+    let mut changes = changes();
+    let broker = who("a", 0, "10.0.0.1:1");
+    let table = two_topics(1);
+    changes.put(&broker, &table, 1);
+    for round in 0..9 {
+        changes.pass(100);
+        match round % 3 {
+            0 => assert!(changes.tables.heard_of("c", "10.0.0.1:1")),
+            1 => assert!(
+                changes
+                    .tables
+                    .repeat(&broker, fingerprint(&table.to_json(), false), 1)
+                    .is_some()
+            ),
+            _ => assert_eq!(changes.put(&broker, &table, 1), Registered::default()),
+        }
+        assert!(changes.route_of("T").is_some(), "round {round}");
+    }
+    assert!(!changes.tables.heard_of("c", "10.0.0.9:1"));
+    changes.pass(125);
+    assert!(changes.route_of("T").is_none());
+}
+
+#[test]
+fn a_pause_of_the_process_expires_nobody() {
+    let mut changes = changes();
+    changes.put(&who("a", 0, "10.0.0.1:1"), &two_topics(1), 1);
+    changes.pass(60);
+    changes.tables.clock.advance(3_600_000);
+    changes.expire(5000);
+    changes.pass(55);
+    assert!(changes.route_of("T").is_some());
+    changes.pass(10);
+    assert!(changes.route_of("T").is_none());
 }

@@ -290,3 +290,12 @@ async fn listeners_that_share_a_service_are_told_apart_by_their_tag() {
         assert_eq!(reply.ext().required_i32("tag"), Ok(tag));
     }
 }
+
+#[tokio::test]
+async fn a_handler_can_answer_and_then_close() {
+    let actor = Actor::new();
+    let server = start(&actor);
+    let mut peer = Peer::connect(&server).await;
+    assert_eq!(peer.call(request(CLOSE, 1)).await.opaque, 1);
+    peer.expect_closed().await;
+}

@@ -32,6 +32,9 @@ pub(crate) const DROP: i32 = 8;
 /// Replies with the connection's listener tag.
 pub(crate) const TAG: i32 = 9;
 
+/// Replies and closes the connection.
+pub(crate) const CLOSE: i32 = 10;
+
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Actor {
@@ -141,6 +144,10 @@ impl Service for Actor {
             TAG => {
                 let tag = i64::from(replies.connection().listener_tag());
                 replies.reply(0).ext_int("tag", tag).send();
+            }
+            CLOSE => {
+                replies.reply(0).send();
+                replies.connection().close();
             }
             code => replies.reply(3).remark(&format!("code {code}")).send(),
         }

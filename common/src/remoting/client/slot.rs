@@ -8,6 +8,7 @@ use crate::remoting::{CallCause, Command};
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
@@ -169,6 +170,10 @@ impl Shared {
         match connected {
             Ok(connection) => {
                 *slot.state.lock() = State::Up(Arc::clone(&connection));
+                // Whoever closed the client meanwhile has not seen this connection.
+                if self.closed.load(Ordering::Acquire) {
+                    connection.drain();
+                }
                 Ok(connection)
             }
             Err(error) => {

@@ -110,8 +110,12 @@ impl<S: Service> Driver<S> {
     /// Ready when the connection is to be closed: with a cause, or because it is drained.
     fn turn(&mut self, context: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<(), CloseCause>> {
         for _ in 0..READS_PER_TURN {
-            if self.connection.inbox.take_signal() {
-                self.take_mail()?;
+            if self.connection.inbox.take_signal()
+                && let Err(cause) = self.take_mail()
+            {
+                // A handler may answer and then close: its last word still goes out, as far as the socket takes it.
+                let _ = self.write(context);
+                return Poll::Ready(Err(cause));
             }
             self.release(context);
             self.write(context)?;

@@ -100,9 +100,15 @@ impl Connection {
         self.listener_tag
     }
 
-    /// Asks the connection's task to close it; returns at once.
+    /// Asks the connection's task to close it; returns at once. Replies that are finished still leave, as far as the
+    /// peer takes them at once.
     pub fn close(&self) {
         self.inbox.ask_to_close(CloseCause::Asked);
+    }
+
+    /// Asks the connection's task to finish what is under way and then close it.
+    pub(crate) fn drain(&self) {
+        self.inbox.ask_to_drain();
     }
 
     /// Whether it is closed; nothing that is sent from then on leaves.

@@ -72,7 +72,7 @@ impl Registry {
 
     /// Asks every connection to finish what is in flight and close.
     pub(crate) fn drain_all(&self) {
-        self.for_each(|connection| connection.inbox.ask_to_drain());
+        self.for_each(Connection::drain);
     }
 
     pub(crate) fn close_all(&self) {

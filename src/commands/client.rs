@@ -5,7 +5,9 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mainstem_client::Admin;
 
+use crate::arguments::Connect;
 use crate::failure::Failure;
 use crate::log::Log;
 
@@ -20,6 +22,14 @@ pub(crate) fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<
     // A thread that reads stdin may never end.
     runtime.shutdown_background();
     result
+}
+
+/// An admin client of the cluster that the arguments name.
+pub(crate) async fn admin(connect: &Connect) -> Result<Admin, Failure> {
+    let builder = Admin::builder()
+        .name_servers(&connect.namesrv)
+        .request_timeout(connect.timeout);
+    builder.build().await.map_err(Failure::failed)
 }
 
 /// Waits for Ctrl-C.

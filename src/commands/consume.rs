@@ -32,7 +32,11 @@ async fn consume(arguments: &Consume) -> Result<(), Failure> {
         None => PullConsumer::without_group(),
     };
     // What a poll hands out counts as consumed, so a limit in a group takes messages one by one.
-    let at_once = if arguments.limit.is_some() && arguments.group.is_some() { 1 } else { POLL_MESSAGES };
+    let at_once = if arguments.limit.is_some() && arguments.group.is_some() {
+        1
+    } else {
+        POLL_MESSAGES
+    };
     let mut consumer = builder
         .name_servers(&arguments.connect.namesrv)
         .request_timeout(arguments.connect.timeout)
@@ -50,13 +54,22 @@ fn start(from: From) -> ConsumeFrom {
     match from {
         From::Earliest => ConsumeFrom::Earliest,
         From::Latest => ConsumeFrom::Latest,
-        From::TimeMs(ms) => ConsumeFrom::Time(UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+        From::TimeMs(ms) => {
+            ConsumeFrom::Time(UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+        }
     }
 }
 
 async fn read(arguments: &Consume, consumer: &mut PullConsumer) -> Result<(), Failure> {
-    let end = if arguments.until_end { Some(End::of(arguments, consumer).await?) } else { None };
-    consumer.subscribe(&arguments.topic, arguments.filter.as_str()).await.map_err(Failure::failed)?;
+    let end = if arguments.until_end {
+        Some(End::of(arguments, consumer).await?)
+    } else {
+        None
+    };
+    consumer
+        .subscribe(&arguments.topic, arguments.filter.as_str())
+        .await
+        .map_err(Failure::failed)?;
     let mut out = Output::stdout();
     let mut left = arguments.limit.unwrap_or(u64::MAX);
     while left > 0 {
@@ -97,9 +110,16 @@ struct End {
 
 impl End {
     async fn of(arguments: &Consume, consumer: &PullConsumer) -> Result<End, Failure> {
-        let offsets = consumer.end_offsets(&arguments.topic).await.map_err(Failure::failed)?;
+        let offsets = consumer
+            .end_offsets(&arguments.topic)
+            .await
+            .map_err(Failure::failed)?;
         let assignment_by = Instant::now() + arguments.connect.timeout;
-        Ok(End { offsets, in_group: arguments.group.is_some(), assignment_by })
+        Ok(End {
+            offsets,
+            in_group: arguments.group.is_some(),
+            assignment_by,
+        })
     }
 
     /// Whether the message was there. What a group was handed out counts as consumed, so it is always shown.
@@ -109,11 +129,17 @@ impl End {
             broker_name: message.broker_name().to_owned(),
             queue_id: message.queue_id,
         };
-        self.in_group || self.offsets.get(&queue).is_some_and(|end| message.queue_offset < *end)
+        self.in_group
+            || self
+                .offsets
+                .get(&queue)
+                .is_some_and(|end| message.queue_offset < *end)
     }
 
     fn is_reached(&self, consumer: &PullConsumer) -> bool {
-        let waits_for_queues = self.in_group && consumer.assignment().is_empty() && Instant::now() < self.assignment_by;
+        let waits_for_queues = self.in_group
+            && consumer.assignment().is_empty()
+            && Instant::now() < self.assignment_by;
         !waits_for_queues && consumer.has_reached(&self.offsets)
     }
 }
@@ -122,8 +148,12 @@ impl End {
 fn nobody_reads() -> bool {
     let stdout = io::stdout();
     let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0 && fds[0].revents().contains(PollFlags::ERR))
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&now))
+        .is_ok_and(|ready| ready > 0 && fds[0].revents().contains(PollFlags::ERR))
 }
 
 /// A message as JSON.
@@ -172,7 +202,13 @@ fn print(format: Format, message: &ReceivedMessage, out: &mut Output) -> Result<
         reconsume_times: message.reconsume_times,
         properties: message.properties.iter().collect(),
         body,
-        body_hex: body.is_none().then(|| message.body.iter().map(|byte| format!("{byte:02x}")).collect()),
+        body_hex: body.is_none().then(|| {
+            message
+                .body
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
+        }),
     };
     let line = serde_json::to_vec(&shown).map_err(Failure::failed)?;
     Ok(out.line(&line)?)

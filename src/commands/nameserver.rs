@@ -37,5 +37,9 @@ async fn serve(process: Process, loaded: Loaded) -> Result<(), Failure> {
     announce_ready(&format!("serving on {address}"));
 
     process.until_stopped(&mut signals).await;
-    stop_cleanly(&mut signals, server.shutdown()).await
+    stop_cleanly(&mut signals, async {
+        server.shutdown().await;
+        Ok(())
+    })
+    .await
 }

@@ -32,10 +32,10 @@ impl Selector {
     pub(crate) fn select(&self, line: &[u8]) -> Option<String> {
         match self {
             Selector::Field(number) => {
-                let fields = line
+                let mut fields = line
                     .split(u8::is_ascii_whitespace)
                     .filter(|field| !field.is_empty());
-                let field = fields.skip(number - 1).next()?;
+                let field = fields.nth(number - 1)?;
                 Some(String::from_utf8_lossy(field).into_owned())
             }
             Selector::Pointer(pointer) => {

@@ -3,6 +3,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod banner;
+pub(crate) mod broker_server;
 pub(crate) mod configuration;
 mod descriptors;
 pub(crate) mod name_server;

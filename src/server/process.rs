@@ -103,12 +103,14 @@ impl Process {
 /// Runs a clean stop; a second signal ends the process at once.
 pub(crate) async fn stop_cleanly(
     signals: &mut Stop,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     tokio::select! {
-        () = stop => {
-            tracing::info!("stopped");
-            Ok(())
+        stopped = stop => {
+            if stopped.is_ok() {
+                tracing::info!("stopped");
+            }
+            stopped
         }
         () = second_signal(signals) => Err(Failure::failed("stopped at once by a second signal; the next start recovers")),
     }

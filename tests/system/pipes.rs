@@ -43,8 +43,6 @@ fn json_shows_all_that_a_message_carries() {
         "news",
         "--property",
         "origin=test",
-        "--property",
-        "empty=",
     ];
     expect_success(&run_with_input(
         &mut server.client(&args),

@@ -45,9 +45,7 @@ fn a_broker_outlives_its_name_server_and_finds_it_again() {
         .set("registerNameServerPeriod=10000")
         .ready();
     name_server.kill();
-    let name_server = Start::name_server()
-        .args(&["--listen", &address.to_string()])
-        .ready();
+    let name_server = Start::name_server_at(&address.to_string()).ready();
     eventually("the broker has registered again", || {
         name_server
             .client(&["status", "--ready"])
@@ -69,7 +67,7 @@ fn a_broker_starts_without_its_name_server_and_registers_when_it_comes() {
     let broker = Start::broker(&dir.path().join("a"), "broker-a", &address)
         .set("registerNameServerPeriod=10000")
         .ready();
-    let name_server = Start::name_server().args(&["--listen", &address]).ready();
+    let name_server = Start::name_server_at(&address).ready();
     eventually("the broker has registered", || {
         name_server
             .client(&["status", "--ready"])

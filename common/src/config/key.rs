@@ -161,16 +161,16 @@ fn addresses(raw: &str) -> Option<String> {
 }
 
 /// Milliseconds of a delay such as `1s`, `5m`, `2h` or `1d`.
-pub(super) fn delay_ms(text: &str) -> Option<u64> {
-    let unit_ms = match text.as_bytes().last()? {
+fn delay_ms(text: &str) -> Option<u64> {
+    let unit_ms: u64 = match text.as_bytes().last()? {
         b's' => 1_000,
         b'm' => 60_000,
         b'h' => 3_600_000,
         b'd' => 86_400_000,
         _ => return None,
     };
-    let count: u64 = text[..text.len() - 1].parse().ok()?;
-    count.checked_mul(unit_ms)
+    let count: u32 = text[..text.len() - 1].parse().ok()?;
+    Some(u64::from(count) * unit_ms)
 }
 
 /// A key without its Rust type: a row of the table.
@@ -236,13 +236,6 @@ impl Setting for Option<IpAddr> {
     }
 }
 
-/// Delays in milliseconds, in the order of their levels.
-impl Setting for Vec<u64> {
-    fn read(value: &str) -> Option<Self> {
-        value.split_whitespace().map(delay_ms).collect()
-    }
-}
-
 /// A list separated by semicolons.
 impl Setting for Vec<String> {
     fn read(value: &str) -> Option<Self> {
@@ -283,9 +276,15 @@ mod tests {
 
     #[test]
     fn delays_read_as_milliseconds() {
+        let read: Vec<_> = ["1s", "5m", "2h", "1d"].into_iter().map(delay_ms).collect();
         assert_eq!(
-            Vec::<u64>::read("1s 5m 2h 1d").unwrap(),
-            [1_000, 300_000, 7_200_000, 86_400_000]
+            read,
+            [
+                Some(1_000),
+                Some(300_000),
+                Some(7_200_000),
+                Some(86_400_000)
+            ]
         );
         assert_eq!(Kind::Delays.normalise("1s  5x"), None);
         assert_eq!(Kind::Delays.normalise("é"), None);

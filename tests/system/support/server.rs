@@ -77,9 +77,14 @@ impl Start {
 
     /// `nameserver` on a free port.
     pub(crate) fn name_server() -> Start {
+        Start::name_server_at("127.0.0.1:0")
+    }
+
+    /// `nameserver` at this address.
+    pub(crate) fn name_server_at(address: &str) -> Start {
         let directory = tempfile::tempdir().unwrap();
         let mut start = Start::of("nameserver", directory.path());
-        start.command.args(["--listen", "127.0.0.1:0"]);
+        start.command.args(["--listen", address]);
         start.directory = Some(directory);
         start
     }
@@ -253,20 +258,14 @@ impl Server {
             * 1024
     }
 
-    /// Whether the process still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
-    /// Stops it by SIGTERM, waits, and gives exit status and log.
-    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
-        self.signal(Signal::TERM);
+    /// Waits until it has ended, and gives exit status and log.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -274,7 +273,7 @@ impl Server {
             }
             assert!(
                 started.elapsed() < PATIENCE,
-                "still running {PATIENCE:?} after SIGTERM:\n{}",
+                "still running after {PATIENCE:?}:\n{}",
                 self.log()
             );
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -283,7 +282,8 @@ impl Server {
 
     /// Stops it by SIGTERM; everything must have gone well.
     pub(crate) fn stop(self) {
-        let (status, log) = self.terminate();
+        self.signal(Signal::TERM);
+        let (status, log) = self.wait();
         assert!(status.success(), "{status}\n{log}");
     }
 
@@ -305,6 +305,15 @@ impl Drop for Server {
             );
         }
     }
+}
+
+/// The nearest directory above that exists already; a data directory itself is the server's.
+fn log_directory(directory: &Path) -> &Path {
+    directory
+        .ancestors()
+        .skip(1)
+        .find(|above| above.is_dir())
+        .unwrap()
 }
 
 fn unique() -> u64 {

@@ -13,7 +13,7 @@ keys! {
         "Whether an unknown consumer group is created by its first heartbeat or pull.";
     TRACE_TOPIC_ENABLE: bool = "traceTopicEnable", Kind::Bool, "false", "", Start,
         "Whether the topic for message traces is created at start.";
-    MESSAGE_DELAY_LEVEL: Vec<u64> = "messageDelayLevel", Kind::Delays, "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h", "", Start,
+    MESSAGE_DELAY_LEVEL: String = "messageDelayLevel", Kind::Delays, "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h", "", Start,
         "The delay levels, from level 1 on; retries of a failed message begin at level 3.";
     FLUSH_DELAY_OFFSET_INTERVAL: u64 = "flushDelayOffsetInterval", Kind::Int { min: 100, max: 600_000 }, "10000", "ms", Start,
         "How often the progress of delayed messages is saved; after a crash those delivered since are delivered again.";

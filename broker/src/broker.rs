@@ -319,7 +319,7 @@ fn open(
     let (topics, groups, offsets) = (
         TopicTable::new(counters.clone()),
         GroupTable::new(),
-        OffsetTable::default(),
+        OffsetTable::new(counters.clone()),
     );
     let delay_saved = persist::load(&store, &topics, &groups, &offsets)?.delay_offsets;
     let (parked, woken) = ParkedPulls::new(config.max_parked_pulls);
@@ -335,7 +335,7 @@ fn open(
             &config.name_servers,
             config.register_timeout,
         ),
-        stats: BrokerStats::new(&counters, &config.cluster_name),
+        stats: Arc::new(BrokerStats::new(&counters, &config.cluster_name)),
         live: LiveSettings::new(&config),
         delay_progress: DelayProgress::new(config.delay_levels.delays_ms().len(), &delay_saved),
         saved_delay_progress: Mutex::new(delay_saved),

@@ -43,7 +43,7 @@ pub struct BrokerCore {
     pub(crate) parked: ParkedPulls,
     pub(crate) cold_reads: ColdReads,
     pub(crate) counters: Arc<CounterTable>,
-    pub(crate) stats: BrokerStats,
+    pub(crate) stats: Arc<BrokerStats>,
     pub(crate) metrics: BrokerMetrics,
     /// Holds back repeated log lines about refused sends.
     pub(crate) refusals: LogLimit,

@@ -291,11 +291,17 @@ async fn a_thousand_parked_pulls_are_each_answered_by_their_own_message() {
         core.runtime_info()["parkedPulls"] == PULLS.to_string()
     })
     .await;
-    let producer = broker.client();
+    let producer = Arc::new(broker.client());
+    let mut sends = tokio::task::JoinSet::new();
     for queue in 0..PULLS {
-        producer
-            .send_ok("T", queue as i32, "", queue.to_string().as_bytes())
-            .await;
+        let producer = producer.clone();
+        sends.spawn(async move {
+            let body = queue.to_string();
+            producer.send_ok("T", queue as i32, "", body.as_bytes()).await
+        });
+    }
+    while let Some(sent) = sends.join_next().await {
+        sent.unwrap();
     }
     while let Some(done) = waiting.join_next().await {
         let (queue, reply) = done.unwrap();

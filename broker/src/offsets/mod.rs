@@ -6,5 +6,5 @@ mod table;
 
 pub use query::{CommitOffsetError, OffsetNotFound};
 pub use reset::{CloneOffsetsError, OffsetResetRequest, ResetOffsetError};
-pub(crate) use table::GroupTopicOffsets;
+pub(crate) use table::{GroupTopicOffsets, PulledAmount};
 pub use table::{OffsetTable, QueueOffsets};

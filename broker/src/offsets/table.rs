@@ -2,9 +2,12 @@
 //! follow. It is memory only; [`OffsetTable::take_dirty`] tells the journal what has changed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+
+use crate::stats::{Counter, CounterTable, counter_name};
 
 /// Offsets of a group in a topic, by queue id.
 pub type QueueOffsets = BTreeMap<i32, i64>;
@@ -15,9 +18,18 @@ struct Progress {
     pulled: QueueOffsets,
     resets: QueueOffsets,
     dirty: bool,
+    /// Counters of messages and bytes pulled, from the first on.
+    counters: Option<(Arc<Counter>, Arc<Counter>)>,
 }
 
 type Topics = HashMap<String, Mutex<Progress>>;
+
+/// What one pull returned.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PulledAmount {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
 
 /// Committed offsets of one group in one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +44,17 @@ pub(crate) struct GroupTopicOffsets {
 pub struct OffsetTable {
     groups: RwLock<HashMap<String, Topics>>,
     any_dirty: AtomicBool,
+    counters: Arc<CounterTable>,
 }
 
 impl OffsetTable {
+    pub(crate) fn new(counters: Arc<CounterTable>) -> Self {
+        OffsetTable {
+            counters,
+            ..OffsetTable::default()
+        }
+    }
+
     fn with<R>(
         &self,
         group: &str,
@@ -86,10 +106,29 @@ impl OffsetTable {
             .unwrap_or_default()
     }
 
-    /// Notes where the next pull of a queue will begin; for statistics only.
-    pub fn pulled(&self, group: &str, topic: &str, queue_id: i32, offset: i64) {
+    /// Notes where the next pull of a queue will begin, and what was pulled; for statistics only.
+    pub(crate) fn pulled(
+        &self,
+        group: &str,
+        topic: &str,
+        queue_id: i32,
+        offset: i64,
+        pulled: PulledAmount,
+    ) {
         self.with_or_new(group, topic, |progress| {
             progress.pulled.insert(queue_id, offset);
+            if pulled.messages > 0 {
+                let (messages, bytes) = progress.counters.get_or_insert_with(|| {
+                    let key = format!("{topic}@{group}");
+                    let counter = |name| self.counters.counter(name, &key);
+                    (
+                        counter(counter_name::GROUP_GET_NUMS),
+                        counter(counter_name::GROUP_GET_SIZE),
+                    )
+                });
+                messages.add(pulled.messages);
+                bytes.add(pulled.bytes);
+            }
         });
     }
 

@@ -12,7 +12,7 @@ use mainstem_store::{ReadLimits, ReadStatus, RecordSlice};
 
 use crate::broker_core::BrokerCore;
 use crate::clients::{FilterError, TagFilter};
-use crate::stats::counter_name;
+use crate::offsets::PulledAmount;
 pub(crate) use cold::ColdReads;
 pub(crate) use parked::{AnswerPull, ParkedPull, ParkedPulls};
 
@@ -560,20 +560,17 @@ impl BrokerCore {
     }
 
     fn count_pulled(&self, group: &str, topic: &str, queue_id: i32, pulled: &Pulled) {
-        let found = pulled.messages.len() as u64;
+        let amount = PulledAmount {
+            messages: pulled.messages.len() as u64,
+            bytes: pulled
+                .messages
+                .iter()
+                .map(|message| message.len() as u64)
+                .sum(),
+        };
         self.offsets
-            .pulled(group, topic, queue_id, pulled.next_offset);
-        self.stats.pulled(found);
-        if found > 0 {
-            let bytes: usize = pulled.messages.iter().map(|message| message.len()).sum();
-            let key = format!("{topic}@{group}");
-            self.counters
-                .counter(counter_name::GROUP_GET_NUMS, &key)
-                .add(found);
-            self.counters
-                .counter(counter_name::GROUP_GET_SIZE, &key)
-                .add(bytes as u64);
-        }
+            .pulled(group, topic, queue_id, pulled.next_offset, amount);
+        self.stats.pulled(amount.messages);
         if matches!(pulled.status, PullStatus::BeyondEnd | PullStatus::TooSmall) {
             tracing::warn!(group, topic, queue_id, to = pulled.next_offset, min = pulled.min_offset,
                 max = pulled.max_offset, status = ?pulled.status, "a consumer's offset is out of range and is moved");

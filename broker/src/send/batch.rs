@@ -82,10 +82,11 @@ impl BrokerCore {
         let (Some(first), Some(last)) = (appended.first(), appended.last()) else {
             return Err(SendError::EmptyBody);
         };
-        let bytes = appended.iter().map(|placed| u64::from(placed.size)).sum();
-        topic.put_count.add(appended.len() as u64);
-        topic.put_bytes.add(bytes);
-        self.stats.put(appended.len() as u64, bytes);
+        let bytes: u64 = appended.iter().map(|placed| u64::from(placed.size)).sum();
+        sender.uncounted = (
+            sender.uncounted.0 + appended.len() as u64,
+            sender.uncounted.1 + bytes,
+        );
         Ok(Sent {
             queue_id,
             queue_offset: first.queue_offset,

@@ -15,6 +15,7 @@ use mainstem_record::{NewRecord, topic};
 use mainstem_store::{AppendError, Batch, Store};
 
 use crate::broker_core::BrokerCore;
+use crate::stats::BrokerStats;
 use crate::topics::Topic;
 pub use properties::PropertiesError;
 use properties::{Additions, Scheduled};
@@ -175,11 +176,17 @@ pub struct Sender {
     new_key: String,
     unique_key: Range<usize>,
     has_unique_key: bool,
+    stats: Arc<BrokerStats>,
+    /// Messages and bytes stored in the last topic and not counted yet: counters are shared by all connections, and
+    /// touching them for every message costs more than writing it.
+    uncounted: (u64, u64),
 }
 
 impl Sender {
-    pub(crate) fn new(store: &Arc<Store>) -> Self {
+    pub(crate) fn new(store: &Arc<Store>, stats: &Arc<BrokerStats>) -> Self {
         Sender {
+            stats: stats.clone(),
+            uncounted: (0, 0),
             batch: store.batch(),
             last_topic: None,
             properties: Vec::new(),
@@ -201,13 +208,32 @@ impl Sender {
     /// Publishes what has been appended since the last call.
     pub fn finish(&mut self) {
         self.batch.kick();
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let (messages, bytes) = std::mem::take(&mut self.uncounted);
+        if messages == 0 {
+            return;
+        }
+        self.stats.put(messages, bytes);
+        if let Some((_, topic)) = &self.last_topic {
+            topic.put_count.add_many(messages, messages);
+            topic.put_bytes.add_many(bytes, messages);
+        }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
 impl BrokerCore {
     /// A sender for one stream of sends.
     pub fn sender(&self) -> Sender {
-        Sender::new(&self.store)
+        Sender::new(&self.store, &self.stats)
     }
 
     /// Stores a message or a batch. An unknown topic is [`SendError::NoSuchTopic`]: see
@@ -250,6 +276,7 @@ impl BrokerCore {
         }
         match self.topics.get(name) {
             Some(topic) => {
+                sender.count();
                 sender.last_topic = Some((generation, topic));
                 Ok(())
             }
@@ -417,9 +444,8 @@ impl BrokerCore {
             body: request.body,
             properties: stored,
         })?;
-        topic.put_count.add(1);
-        topic.put_bytes.add(u64::from(appended.size));
-        self.stats.put(1, u64::from(appended.size));
+        let size = u64::from(appended.size);
+        sender.uncounted = (sender.uncounted.0 + 1, sender.uncounted.1 + size);
         Ok(Sent {
             queue_id,
             queue_offset: appended.queue_offset,

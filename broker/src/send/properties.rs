@@ -13,8 +13,7 @@ pub(crate) const PROPERTY_SEPARATOR: char = '\u{2}';
 
 /// Shortest piece that can be a property: one byte of name, the separator, one of value.
 const MIN_PIECE_LEN: usize = 3;
-/// Names the linear search for repeated ones covers; a request with more properties than this keeps its repeats, and
-/// readers take the first.
+/// How far ahead a name is searched for again; repeats further apart than this are kept, and readers take the first.
 const MAX_SEARCHED_FOR_REPEATS: usize = 64;
 
 /// What the broker adds to every message.
@@ -65,22 +64,48 @@ pub enum PropertiesError {
     },
 }
 
-fn pieces(raw: &str) -> impl Iterator<Item = (&str, &str)> {
-    raw.split(PROPERTY_SEPARATOR)
-        .filter(|piece| piece.len() >= MIN_PIECE_LEN)
-        .filter_map(|piece| {
-            let (name, value) = piece.split_once(NAME_VALUE_SEPARATOR)?;
-            (!name.is_empty() && !value.is_empty()).then_some((name, value))
-        })
+/// The pairs of a property string, each with what comes behind it.
+struct Pieces<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = (&'a str, &'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let (piece, rest) = self
+                .rest
+                .split_once(PROPERTY_SEPARATOR)
+                .unwrap_or((self.rest, ""));
+            self.rest = rest;
+            if piece.len() < MIN_PIECE_LEN {
+                continue;
+            }
+            if let Some((name, value)) = piece.split_once(NAME_VALUE_SEPARATOR)
+                && !name.is_empty()
+                && !value.is_empty()
+            {
+                return Some((name, value, rest));
+            }
+        }
+        None
+    }
+}
+
+fn pieces(raw: &str) -> Pieces<'_> {
+    Pieces { rest: raw }
 }
 
 /// Reads what the string asks for.
 pub(crate) fn wishes(raw: &str) -> Result<Wishes<'_>, PropertiesError> {
-    if let Some(position) = raw.bytes().position(|byte| byte == 0) {
-        return Err(PropertiesError::Nul { position });
+    if raw.as_bytes().contains(&0) {
+        return Err(PropertiesError::Nul {
+            position: raw.find('\0').unwrap_or_default(),
+        });
     }
     let mut found = Wishes::default();
-    for (name, value) in pieces(raw) {
+    for (name, value, _) in pieces(raw) {
         match name {
             property::DELAY => {
                 let level = value.parse().map_err(|_| PropertiesError::DelayLevel {
@@ -128,7 +153,7 @@ pub(crate) fn write_stored(
 ) -> Range<usize> {
     push(out, property::MSG_REGION, additions.region_id);
     let mut unique_key = None;
-    for (index, (name, value)) in pieces(raw).enumerate() {
+    for (name, value, rest) in pieces(raw) {
         match name {
             property::MSG_REGION | property::TRACE_ON | property::CLUSTER | property::POP_CK => {
                 continue;
@@ -138,7 +163,7 @@ pub(crate) fn write_stored(
             }
             _ => {}
         }
-        if is_repeated_later(raw, index, name) {
+        if is_in(rest, name) {
             continue;
         }
         push(out, name, value);
@@ -169,13 +194,12 @@ pub(crate) fn write_stored(
     unique_key
 }
 
-/// A name that comes again later has its last value, as in a map filled in order.
-fn is_repeated_later(raw: &str, index: usize, name: &str) -> bool {
-    index < MAX_SEARCHED_FOR_REPEATS
-        && pieces(raw)
-            .skip(index + 1)
+/// Whether a name comes again later: then its last value counts, as in a map filled in order.
+fn is_in(rest: &str, name: &str) -> bool {
+    !rest.is_empty()
+        && pieces(rest)
             .take(MAX_SEARCHED_FOR_REPEATS)
-            .any(|(later, _)| later == name)
+            .any(|(later, _, _)| later == name)
 }
 
 #[cfg(test)]

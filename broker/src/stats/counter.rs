@@ -90,6 +90,12 @@ impl Counter {
         self.times.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds `amount` as the sum of `times` additions.
+    pub(crate) fn add_many(&self, amount: u64, times: u64) {
+        self.sum.fetch_add(amount, Ordering::Relaxed);
+        self.times.fetch_add(times, Ordering::Relaxed);
+    }
+
     /// Sum since the start.
     pub fn total(&self) -> u64 {
         self.sum.load(Ordering::Relaxed)

@@ -18,7 +18,8 @@ use mainstem_common::remoting::{
 };
 use mainstem_record::Message;
 
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for anything; long, for tests run beside many others.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub struct TestBroker {
     pub broker: Option<Broker>,

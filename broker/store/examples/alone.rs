@@ -30,14 +30,29 @@ fn main() -> Result<(), AnyError> {
         Some(other) => return Err(format!("unknown mode {other}: use async or sync").into()),
     };
     let threads: usize = arguments.next().map_or(Ok(1), |n| n.parse())?;
-    let default_messages = if flush == FlushMode::Async { 1_500_000 } else { 50_000 };
-    let messages: usize = arguments.next().map_or(Ok(default_messages), |n| n.parse())?;
-    let dir = arguments.next().map_or_else(|| std::env::temp_dir().join("mainstem-alone"), PathBuf::from);
+    let default_messages = if flush == FlushMode::Async {
+        1_500_000
+    } else {
+        50_000
+    };
+    let messages: usize = arguments
+        .next()
+        .map_or(Ok(default_messages), |n| n.parse())?;
+    let dir = arguments.next().map_or_else(
+        || std::env::temp_dir().join("mainstem-alone"),
+        PathBuf::from,
+    );
     if dir.exists() {
         return Err(format!("{} exists: name a directory that does not", dir.display()).into());
     }
 
-    let store = Store::open(&dir, StoreOptions { flush, ..StoreOptions::default() })?;
+    let store = Store::open(
+        &dir,
+        StoreOptions {
+            flush,
+            ..StoreOptions::default()
+        },
+    )?;
     let store = Arc::new(store);
     let each = messages / threads;
     let began = Instant::now();
@@ -52,7 +67,14 @@ fn main() -> Result<(), AnyError> {
                 })
             })
             .collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| Err("a thread panicked".into()))).collect()
+        handles
+            .into_iter()
+            .map(|handle| {
+                handle
+                    .join()
+                    .unwrap_or_else(|_| Err("a thread panicked".into()))
+            })
+            .collect()
     });
     outcomes.into_iter().collect::<Result<(), _>>()?;
     let took = began.elapsed();
@@ -141,5 +163,8 @@ fn least_work(messages: usize) -> Duration {
 /// CPU time of this process, all threads.
 fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

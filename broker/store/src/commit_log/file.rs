@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::disk::{DiskFile, Region};
+use crate::disk::{Access, DiskFile, Region};
 use crate::slice::RecordSlice;
 use crate::sync::Arc;
 
@@ -37,8 +37,13 @@ pub(crate) struct LogFile {
 
 impl LogFile {
     /// A file that is read and written through a map.
-    pub(crate) fn mapped(base: u64, len: u64, file: Arc<dyn DiskFile>) -> io::Result<Self> {
-        let region = file.map()?;
+    pub(crate) fn mapped(
+        base: u64,
+        len: u64,
+        file: Arc<dyn DiskFile>,
+        access: Access,
+    ) -> io::Result<Self> {
+        let region = file.map(access)?;
         if region.len() as u64 != len {
             return Err(io::Error::other(format!(
                 "{} bytes were mapped where {len} were wanted",
@@ -108,15 +113,6 @@ impl LogFile {
                 Ok(())
             }
             None => self.file.write_at(bytes, offset as u64),
-        }
-    }
-
-    /// Makes pages from `position` on present, at most `len` bytes and not past the file's end.
-    pub(crate) fn populate(&self, position: u64, len: u64) -> io::Result<()> {
-        let len = len.min(self.end().saturating_sub(position)) as usize;
-        match &self.region {
-            Some(region) if len > 0 => region.populate(self.offset(position, len), len),
-            _ => Ok(()),
         }
     }
 

@@ -14,11 +14,6 @@ use crate::sync::{Arc, Duration, Instant, Ordering};
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the flusher sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(10);
-/// Groups from this size on have the pages of the next group made present ahead.
-const TOUCH_FROM_BYTES: u64 = 64 << 10;
-/// The most that is made present ahead in the current file.
-const TOUCH_BYTES: u64 = 1 << 20;
-
 /// The floor file and what was written to it last. Its lock is the flush lock: one sync runs at a
 /// time.
 #[derive(Debug)]
@@ -187,16 +182,5 @@ impl CommitLog {
     /// Store time of the newest record, ms.
     pub(crate) fn last_timestamp_ms(&self) -> i64 {
         self.tail.lock().last_timestamp_ms
-    }
-
-    /// Makes the pages of the next group present after a large one, outside of the append lock.
-    pub(crate) fn touch_ahead(&self, group_bytes: u64) {
-        if group_bytes < TOUCH_FROM_BYTES {
-            return;
-        }
-        let position = self.marks.appended();
-        if let Some(file) = self.files.find(position) {
-            let _ = file.populate(position, group_bytes.min(TOUCH_BYTES));
-        }
     }
 }

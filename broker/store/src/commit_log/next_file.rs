@@ -6,7 +6,7 @@
 use std::io;
 
 use super::file::{self, LogFile};
-use crate::disk::{AllocateError, Disk, DiskFile};
+use crate::disk::{Access, AllocateError, Disk, DiskFile};
 use crate::error::AppendError;
 use crate::sync::{Arc, AtomicBool, Condvar, Duration, Instant, Mutex, Ordering};
 
@@ -18,7 +18,10 @@ const MAKING_PREFIX: &str = "next-";
 const RETRY: Duration = Duration::from_millis(250);
 /// Zeros are written ahead in steps of this size, each synced, so that no flush of the current
 /// file finds the device busy for long.
-const POPULATE_STEP_BYTES: u64 = 4 << 20;
+const ZEROS_STEP_BYTES: u64 = 4 << 20;
+/// Zeros are written in pieces of this size, and the page cache then keeps the file in such pieces:
+/// a quarter of the page faults of single pages, and a flush of a small group still writes little.
+const ZEROS_PIECE_BYTES: usize = 16 << 10;
 
 /// How log files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,8 +214,9 @@ pub(crate) struct Maker {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) file_bytes: u64,
     pub(crate) writing: Writing,
+    pub(crate) access: Access,
     /// Whether zeros are written ahead.
-    pub(crate) populate: bool,
+    pub(crate) zeros: bool,
 }
 
 impl Maker {
@@ -250,11 +254,12 @@ impl Maker {
         self.give_blocks(&file, making)?;
         let log_file = match self.writing {
             Writing::Mapped => {
-                LogFile::mapped(base, self.file_bytes, Arc::clone(&file)).map_err(fail("map"))?
+                LogFile::mapped(base, self.file_bytes, Arc::clone(&file), self.access)
+                    .map_err(fail("map"))?
             }
             Writing::Positioned => LogFile::unmapped(base, self.file_bytes, Arc::clone(&file)),
         };
-        if self.populate {
+        if self.zeros {
             self.write_zeros(&log_file, &hurry)
                 .map_err(fail("write zeros to"))?;
         }
@@ -302,15 +307,17 @@ impl Maker {
         if !file.is_mapped() {
             return Ok(());
         }
-        let mut position = file.base();
-        while position < file.end() && !hurry() {
+        let zeros = [0; ZEROS_PIECE_BYTES];
+        let mut offset = 0;
+        while offset < self.file_bytes && !hurry() {
             let began = Instant::now();
-            if file.populate(position, POPULATE_STEP_BYTES).is_err() {
-                // An old kernel: pages fault one by one, which is slower and nothing else.
-                return Ok(());
+            let step_end = (offset + ZEROS_STEP_BYTES).min(self.file_bytes);
+            while offset < step_end {
+                let len = zeros.len().min((step_end - offset) as usize);
+                file.file().write_at(&zeros[..len], offset)?;
+                offset += len as u64;
             }
             file.file().sync_data()?;
-            position += POPULATE_STEP_BYTES;
             // Leave the device at least half of the time to the flushes that people wait for.
             let mut rest = began.elapsed();
             while rest > Duration::ZERO && !hurry() {

@@ -14,10 +14,10 @@ use super::flush::FloorKeeper;
 use super::next_file::{self, MakeError, Maker, NextFile, Writing};
 use super::recover::{self, End};
 use super::stats::Counters;
-use crate::disk::{AllocateError, Disk, OpenMode};
+use crate::disk::{Access, AllocateError, Disk, OpenMode};
 use crate::error::OpenError;
 use crate::floor::{Floor, FloorFile};
-use crate::options::{LockKind, StoreOptions};
+use crate::options::{FlushMode, LockKind, StoreOptions};
 use crate::owner::LastWriter;
 use crate::sync::{Arc, AtomicBool, ChosenLock, Instant, Mutex, Sleeper};
 use crate::watermarks::Watermarks;
@@ -139,12 +139,14 @@ impl OpenedLog {
     fn build(mut self, options: &StoreOptions, end: &End) -> Result<Arc<CommitLog>, OpenError> {
         let disk = Arc::clone(&self.disk);
         let file_bytes = options.commit_log_file_bytes;
-        self.prepare_for_appends(file_bytes, end.position)?;
+        self.prepare_for_appends(file_bytes, end.position, access(options.flush))?;
         let mut maker = Maker {
             disk: Arc::clone(&disk),
             file_bytes,
             writing: self.writing,
-            populate: options.populate_next_file,
+            access: access(options.flush),
+            // Only a flush that somebody waits for gains by blocks that were written before.
+            zeros: options.populate_next_file && options.flush == FlushMode::Sync,
         };
         if self
             .files
@@ -218,7 +220,12 @@ impl OpenedLog {
 
     /// Maps the files that will be appended to, after all their blocks are certain: a Java broker
     /// leaves sparse files.
-    fn prepare_for_appends(&mut self, file_bytes: u64, end: u64) -> Result<(), OpenError> {
+    fn prepare_for_appends(
+        &mut self,
+        file_bytes: u64,
+        end: u64,
+        access: Access,
+    ) -> Result<(), OpenError> {
         for index in 0..self.files.len() {
             let file = Arc::clone(&self.files[index]);
             if file.end() <= end || self.writing == Writing::Positioned {
@@ -238,16 +245,26 @@ impl OpenedLog {
                     return Err(OpenError::io("allocate the blocks of", path)(e));
                 }
             }
-            // What recovery read or wrote lies in large folios; appends want single pages.
+            // What recovery read or wrote lies in large pieces in the page cache.
             let mapped = file
                 .file()
                 .sync_data()
                 .and_then(|()| file.file().forget_cached())
-                .and_then(|()| LogFile::mapped(file.base(), file_bytes, Arc::clone(file.file())))
+                .and_then(|()| {
+                    LogFile::mapped(file.base(), file_bytes, Arc::clone(file.file()), access)
+                })
                 .map_err(OpenError::io("map", path))?;
             self.files[index] = Arc::new(mapped);
         }
         Ok(())
+    }
+}
+
+/// How files are mapped under a flush mode.
+fn access(flush: FlushMode) -> Access {
+    match flush {
+        FlushMode::Sync => Access::SmallSynced,
+        FlushMode::Async => Access::Sequential,
     }
 }
 

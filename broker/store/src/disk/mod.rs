@@ -31,6 +31,16 @@ pub enum OpenMode {
     Create,
 }
 
+/// How a mapped file will be written, which decides in what pieces the kernel caches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Small pieces, each synced soon: single pages. Otherwise sequential faults make the kernel
+    /// use pieces of up to 2 MiB, and each sync of a 4 KiB group then writes 2 MiB.
+    SmallSynced,
+    /// Front to back, synced seldom: large pieces, which need a tenth of the time in page faults.
+    Sequential,
+}
+
 /// What the file system under a store offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
@@ -151,6 +161,6 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     fn next_data(&self, position: u64) -> io::Result<Option<u64>>;
     /// Tells the page cache that the file's pages will not be wanted soon. Only a hint.
     fn forget_cached(&self) -> io::Result<()>;
-    /// Maps the whole file, shared and writable, for access in no order.
-    fn map(&self) -> io::Result<Arc<Region>>;
+    /// Maps the whole file, shared and writable.
+    fn map(&self, access: Access) -> io::Result<Arc<Region>>;
 }

@@ -11,7 +11,7 @@ use memmap2::{Advice, MmapOptions};
 use rustix::fs::{FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{AllocateError, DirectoryLock, Disk, DiskFile, OpenMode, Region, Space};
+use super::{Access, AllocateError, DirectoryLock, Disk, DiskFile, OpenMode, Region, Space};
 use crate::sync::Arc;
 
 /// File systems whose `statfs` type says that they copy on write. Overlays report their own
@@ -302,11 +302,13 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
-    fn map(&self) -> io::Result<Arc<Region>> {
+    fn map(&self, access: Access) -> io::Result<Arc<Region>> {
         let map = MmapOptions::new().map_raw(&self.file)?;
-        // Before the first fault: otherwise sequential faults make the kernel map folios of
-        // 2 MiB, and each sync of one 4 KiB group then writes 2 MiB.
-        map.advise(Advice::Random)?;
+        // Before the first fault: what is in the page cache keeps its size.
+        map.advise(match access {
+            Access::SmallSynced => Advice::Random,
+            Access::Sequential => Advice::Sequential,
+        })?;
         Ok(Arc::new(Region::from_map(map)?))
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use memmap2::{Advice, MmapRaw};
+use memmap2::MmapRaw;
 
 use super::PAGE_BYTES;
 use crate::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ pub struct Region {
 }
 
 enum Backing {
-    Map(MmapRaw),
+    Map(#[expect(dead_code, reason = "kept mapped as long as the region lives")] MmapRaw),
     Heap {
         _memory: Arc<HeapMemory>,
         /// Held while bytes change or are copied away by a simulated sync, so that the two never
@@ -127,23 +127,6 @@ impl Region {
             region: Arc::clone(self),
             offset,
             len,
-        }
-    }
-
-    /// Makes the pages of a range present and writable, outside of any lock. They count as
-    /// written afterwards, so the next sync writes them. A failure is harmless (the pages fault
-    /// on first use) and is left to the caller to count.
-    ///
-    /// # Errors
-    /// When the kernel refuses, for instance because it is older than 5.14.
-    pub fn populate(&self, offset: usize, len: usize) -> io::Result<()> {
-        self.check(offset, len);
-        let start = offset / PAGE_BYTES * PAGE_BYTES;
-        let end = (offset + len).div_ceil(PAGE_BYTES) * PAGE_BYTES;
-        let end = end.min(self.len);
-        match &self.backing {
-            Backing::Map(map) => map.advise_range(Advice::PopulateWrite, start, end - start),
-            Backing::Heap { .. } => Ok(()),
         }
     }
 }

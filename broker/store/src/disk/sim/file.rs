@@ -8,7 +8,7 @@ use std::io;
 
 use super::SimDisk;
 use super::random::Random;
-use crate::disk::{AllocateError, Disk, DiskFile, HeapMemory, PAGE_BYTES, Region};
+use crate::disk::{Access, AllocateError, Disk, DiskFile, HeapMemory, PAGE_BYTES, Region};
 use crate::sync::{Arc, Mutex};
 
 pub(super) struct Inode {
@@ -375,7 +375,7 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
-    fn map(&self) -> io::Result<Arc<Region>> {
+    fn map(&self, _access: Access) -> io::Result<Arc<Region>> {
         let content = &mut *self.inode.content.lock();
         content.mapped = true;
         Ok(Arc::new(Region::from_heap(

@@ -2,19 +2,15 @@
 //! reached, writes, and reads and handles every complete frame that has arrived, until there is nothing more to do.
 //! It never stops reading because replies wait, only because too many do; it never blocks and never awaits a handler.
 
-use super::calls::Answer;
 use super::close::CloseCause;
 use super::durability::DurableWatch;
+use super::handler::Handler;
 use super::held::Held;
 use super::outgoing::Outgoing;
 use super::reader::{Lent, Partial};
 use super::registry::Registry;
-use super::replies::Replies;
 use super::{Connection, RateLimit};
-use crate::remoting::code::response;
-use crate::remoting::head::{self, Scratch};
-use crate::remoting::{Command, Request, Service, frame};
-use bytes::Bytes;
+use crate::remoting::Service;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -289,80 +285,5 @@ impl<S: Service> Driver<S> {
             self.service.disconnected(session, &self.connection);
         }
         tracing::trace!(id = self.connection.id(), %cause, "connection ended");
-    }
-}
-
-/// The handling of what one read brought.
-struct Handler<'d, S: Service> {
-    connection: &'d Arc<Connection>,
-    service: &'d S,
-    session: &'d mut S::Session,
-    out: &'d mut Outgoing,
-    held: &'d mut Held,
-    durable: Option<u64>,
-    draining: bool,
-    max_frame_bytes: usize,
-}
-
-impl<S: Service> Handler<'_, S> {
-    /// Handles every complete frame of `bytes` and returns their length.
-    fn handle_all(&mut self, bytes: &[u8], scratch: &mut Scratch) -> Result<usize, CloseCause> {
-        let mut used = 0;
-        let outcome = loop {
-            match self.handle_next(&bytes[used..], scratch) {
-                Ok(0) => break Ok(used),
-                Ok(length) => used += length,
-                Err(error) => break Err(CloseCause::Frame(error)),
-            }
-        };
-        if used > 0 {
-            self.service.batch_end(self.session);
-        }
-        outcome
-    }
-
-    /// Handles the first frame of `bytes` and returns its length, 0 when it is not complete.
-    fn handle_next(
-        &mut self,
-        bytes: &[u8],
-        scratch: &mut Scratch,
-    ) -> Result<usize, frame::FrameError> {
-        let Some(parts) = frame::split(bytes, self.max_frame_bytes)? else {
-            return Ok(0);
-        };
-        let request = head::decode(parts.head_type, parts.header, parts.body, scratch)?;
-        if request.is_response() {
-            self.hand_to_caller(&request);
-            return Ok(parts.length);
-        }
-        let mut replies = Replies {
-            connection: self.connection,
-            before: self.out.mark(),
-            out: self.out,
-            held: self.held,
-            durable: self.durable,
-            opaque: request.opaque,
-            one_way: request.is_one_way(),
-            answered: false,
-        };
-        if self.draining {
-            replies
-                .reply(response::SERVICE_NOT_AVAILABLE)
-                .remark("this server is shutting down")
-                .send();
-        } else {
-            self.service.request(self.session, &request, &mut replies);
-        }
-        replies.finish();
-        Ok(parts.length)
-    }
-
-    fn hand_to_caller(&self, answer: &Request<'_>) {
-        if let Some(caller) = self.connection.calls.take(answer.opaque) {
-            let command = Command::from_request(answer, Bytes::copy_from_slice(answer.body));
-            let _ = caller.send(Answer::Reply(command));
-        } else {
-            tracing::trace!(opaque = answer.opaque, "an answer that nobody waits for");
-        }
     }
 }

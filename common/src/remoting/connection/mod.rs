@@ -7,6 +7,7 @@ mod close;
 mod deferred;
 mod driver;
 mod durability;
+mod handler;
 mod held;
 mod inbox;
 mod outgoing;

@@ -8,6 +8,7 @@
 mod binary;
 mod ext;
 mod json;
+mod scanner;
 mod scratch;
 #[cfg(test)]
 mod tests;

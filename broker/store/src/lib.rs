@@ -2,8 +2,6 @@
 //! commit log; small per-queue files point back into it. The crate has no sockets and no async
 //! runtime and can be used alone: open a directory, append, read, flush, close.
 
-#![allow(dead_code, unused_imports)]
-
 mod apache;
 mod checkpoint;
 mod commit_log;

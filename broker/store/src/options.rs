@@ -116,7 +116,9 @@ impl StoreOptions {
             })
         };
         let file = self.commit_log_file_bytes;
-        if !(MIN_FILE_BYTES..=MAX_FILE_BYTES).contains(&file) || file % FILE_BYTES_STEP != 0 {
+        if !(MIN_FILE_BYTES..=MAX_FILE_BYTES).contains(&file)
+            || !file.is_multiple_of(FILE_BYTES_STEP)
+        {
             return fail(
                 "commit_log_file_bytes",
                 file,

@@ -116,23 +116,13 @@ impl LogFile {
         }
     }
 
-    /// Final bytes in place; `None` when the file is not mapped. The caller knows the range to lie
+    /// A lease of final bytes; `None` when the file is not mapped. The caller knows the range to lie
     /// below a mark that it loaded from the watermarks.
-    #[inline]
-    pub(crate) fn final_bytes(&self, position: u64, len: usize) -> Option<&[u8]> {
-        let offset = self.offset(position, len);
-        // SAFETY: bytes below the appended mark were copied before it was published with release
-        // ordering and are never written again: a cut only touches what lies above `readable`.
-        self.region
-            .as_deref()
-            .map(|region| unsafe { region.bytes(offset, len) })
-    }
-
-    /// A lease of final bytes, as [`final_bytes`](Self::final_bytes).
     #[inline]
     pub(crate) fn lease(&self, position: u64, len: usize) -> Option<RecordSlice> {
         let offset = self.offset(position, len);
-        // SAFETY: as for `final_bytes`.
+        // SAFETY: bytes below the appended mark were copied before it was published with release
+        // ordering and are never written again: a cut only touches what lies above `readable`.
         self.region
             .as_ref()
             .map(|region| RecordSlice::mapped(unsafe { region.lease(offset, len) }))
@@ -152,15 +142,11 @@ impl LogFile {
         Ok(RecordSlice::owned(bytes))
     }
 
-    /// A copy of bytes by `pread` if that needs no waiting for the device.
-    pub(crate) fn read_cached(&self, position: u64, len: usize) -> io::Result<Option<RecordSlice>> {
+    /// Whether reading the bytes would need no waiting for the device.
+    pub(crate) fn is_cached(&self, position: u64, len: usize) -> bool {
         let offset = self.offset(position, len);
         let mut bytes = vec![0; len];
-        Ok(self
-            .file
-            .read_cached_at(&mut bytes, offset as u64)?
-            .filter(|n| *n == len)
-            .map(|_| RecordSlice::owned(bytes)))
+        matches!(self.file.read_cached_at(&mut bytes, offset as u64), Ok(Some(read)) if read == len)
     }
 }
 

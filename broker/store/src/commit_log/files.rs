@@ -54,11 +54,6 @@ impl LogFiles {
         files.push_back(file);
     }
 
-    /// The files, oldest first.
-    pub(crate) fn all(&self) -> Vec<Arc<LogFile>> {
-        self.files.read().iter().cloned().collect()
-    }
-
     /// Forgets and unlinks the oldest file if it ends at or before `position`; readers that hold
     /// leases keep them. The removal is durable when this returns.
     pub(crate) fn remove_first_below(

@@ -31,13 +31,17 @@ fn invalid(position: u64, reason: impl Into<String>) -> ReadError {
 }
 
 impl CommitLog {
-    /// Whether reading at `position` needs no device: recent enough to be read through the map.
-    pub(crate) fn is_hot(&self, position: u64) -> bool {
+    /// Whether a range can be read without waiting for the device: recent enough to be read through
+    /// the map, or in the page cache.
+    pub(crate) fn is_hot(&self, position: u64, len: usize) -> bool {
+        let Some(file) = self.file_of_range(position, len) else {
+            return true;
+        };
+        (self.is_recent(position) && file.is_mapped()) || file.is_cached(position, len)
+    }
+
+    fn is_recent(&self, position: u64) -> bool {
         self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
-            && self
-                .files
-                .find(position)
-                .is_some_and(|file| file.is_mapped())
     }
 
     /// Bytes that lie whole below `readable`, through the map or by `pread`.
@@ -47,39 +51,16 @@ impl CommitLog {
         position: u64,
         len: usize,
     ) -> Result<RecordSlice, ReadError> {
-        let recent = self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes;
-        if recent {
-            if let Some(slice) = file.lease(position, len) {
-                return Ok(slice);
-            }
+        if self.is_recent(position)
+            && let Some(slice) = file.lease(position, len)
+        {
+            return Ok(slice);
         }
         file.read(position, len).map_err(|source| ReadError::Io {
             position,
             bytes: len,
             source,
         })
-    }
-
-    /// Reads like [`slice_at`](LogReader::slice_at), but only what is in memory; `None` when the
-    /// range would have to come from the device or is outside of the readable log.
-    pub(crate) fn slice_in_memory(
-        &self,
-        position: u64,
-        len: usize,
-    ) -> Result<Option<RecordSlice>, ReadError> {
-        let Some(file) = self.file_of_range(position, len) else {
-            return Ok(None);
-        };
-        let recent = self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes;
-        if recent && file.is_mapped() {
-            return Ok(file.lease(position, len));
-        }
-        file.read_cached(position, len)
-            .map_err(|source| ReadError::Io {
-                position,
-                bytes: len,
-                source,
-            })
     }
 
     /// The file that holds a whole range, if the range is readable.

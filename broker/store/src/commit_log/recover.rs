@@ -12,7 +12,7 @@ use mainstem_record::{RecordView, sys_flag};
 use super::file::{DIRECTORY, LogFile};
 use super::open::KnownQueues;
 use super::walk::{Found, Walker};
-use crate::disk::{Disk, OpenMode};
+use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::layout;
 use crate::sync::Arc;
@@ -63,12 +63,14 @@ impl QueueOffsets<'_> {
             .known
             .deleted_at(topic)
             .is_some_and(|at| position <= at);
-        if let Some(expected) = expected {
-            if offset != expected && offset != 0 && !deleted {
-                return Err(format!(
-                    "queue offset {offset} where queue {queue_id} of {topic} goes on at {expected}"
-                ));
-            }
+        if let Some(expected) = expected
+            && offset != expected
+            && offset != 0
+            && !deleted
+        {
+            return Err(format!(
+                "queue offset {offset} where queue {queue_id} of {topic} goes on at {expected}"
+            ));
         }
         queues.insert(queue_id, offset.saturating_add(inner_messages(record)));
         Ok(())

@@ -106,5 +106,8 @@ impl Shared {
             .fetch_add(records, Ordering::Relaxed);
         state.position.store(reached, Ordering::Release);
         dispatcher.reached(reached);
+        if self.derived.is_pressed() {
+            self.background.wake();
+        }
     }
 }

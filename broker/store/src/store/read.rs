@@ -1,8 +1,6 @@
 //! Reading by queue, position, time and key. It promises that nothing past `readable` is returned
 //! and that a failing disk never looks like an empty queue that a consumer may pass over.
 
-use mainstem_record::RecordView;
-
 use super::Store;
 use crate::error::ReadError;
 use crate::log_reader::LogReader;
@@ -94,7 +92,10 @@ impl Store {
             return true;
         }
         match self.shared.derived.queues().unit_in_memory(&queue, offset) {
-            Some(unit) => self.shared.log.is_hot(unit.physical_offset),
+            Some(unit) => self
+                .shared
+                .log
+                .is_hot(unit.physical_offset, unit.size as usize),
             None => false,
         }
     }

@@ -3,6 +3,7 @@
 //! behind the last snapshot is kept to a few times what a snapshot costs to write. A failure loses
 //! nothing and is tried again at the next tick.
 
+use std::collections::VecDeque;
 use std::io;
 
 use super::Derived;
@@ -20,6 +21,9 @@ const INDEX_PERCENT: usize = 40;
 const SNAPSHOT_LOG_BYTES: u64 = 1 << 30;
 /// Between two snapshots the log grows by so many times what one has, or much time passes.
 const SNAPSHOT_COST_FACTOR: u64 = 8;
+/// Tails that were carried for so many intervals are settled, some in each: so that a clean stop does
+/// not find the work of hours, and Apache's checkpoint moves on.
+const CARRIED_INTERVALS: usize = 6;
 /// A snapshot is due, however large, after so many times its interval.
 const LATEST_INTERVALS: u32 = 6;
 
@@ -43,6 +47,12 @@ pub(super) struct Maintenance {
     snapshot_at: Instant,
     /// Position at the last look at tails.
     looked_at: u64,
+    /// When old tails were looked for last.
+    old_at: Instant,
+    /// Old tails were settled since the last snapshot.
+    files_moved_on: bool,
+    /// Positions at the ends of the last intervals, oldest first.
+    earlier_positions: VecDeque<u64>,
     /// The log's minimum when it was followed last.
     expired_to: u64,
     /// Kinds of work that failed and were told.
@@ -58,6 +68,9 @@ impl Maintenance {
             snapshot_bytes: 0,
             snapshot_at: Instant::now(),
             looked_at: position,
+            old_at: Instant::now(),
+            files_moved_on: false,
+            earlier_positions: VecDeque::new(),
             expired_to: 0,
             failing: Vec::new(),
         }
@@ -85,7 +98,7 @@ impl Maintenance {
         let due = waited >= self.interval || grown >= SNAPSHOT_LOG_BYTES;
         let worth_it = grown >= self.snapshot_bytes * SNAPSHOT_COST_FACTOR
             || waited >= self.interval * LATEST_INTERVALS;
-        grown > 0 && due && worth_it
+        (grown > 0 || self.files_moved_on) && due && worth_it
     }
 }
 
@@ -110,7 +123,11 @@ impl Derived {
         let maintenance = &mut *self.maintenance.lock();
         let outcomes = [
             (Work::Journal, self.journal.write()),
-            (Work::Queues, self.tend_tails(maintenance)),
+            (
+                Work::Queues,
+                self.tend_tails(maintenance)
+                    .and_then(|()| self.tend_old_tails(maintenance)),
+            ),
             (Work::Index, self.tend_index()),
             (Work::Expiry, self.follow_expiry(maintenance, log)),
             (Work::Snapshot, self.tend_snapshot(maintenance, log, flush)),
@@ -132,10 +149,9 @@ impl Derived {
         }
         let flushed = flush().map_err(|cause| io::Error::other(cause.to_string()))?;
         if flushed < position {
-            Ok(())
-        } else {
-            self.checkpoint(maintenance, log, position)
+            return Ok(());
         }
+        self.checkpoint(maintenance, log, position)
     }
 
     fn tend_tails(&self, maintenance: &mut Maintenance) -> io::Result<()> {
@@ -147,6 +163,24 @@ impl Derived {
             self.queues.settle(Which::Long)?;
             maintenance.looked_at = position;
         }
+        Ok(())
+    }
+
+    /// Settles some of the tails that were carried along for long.
+    fn tend_old_tails(&self, maintenance: &mut Maintenance) -> io::Result<()> {
+        if maintenance.old_at.elapsed() < maintenance.interval {
+            return Ok(());
+        }
+        maintenance.old_at = Instant::now();
+        maintenance.earlier_positions.push_back(self.dispatched());
+        if maintenance.earlier_positions.len() <= CARRIED_INTERVALS {
+            return Ok(());
+        }
+        let Some(old) = maintenance.earlier_positions.pop_front() else {
+            return Ok(());
+        };
+        let settled = self.queues.settle(Which::Older(old))?;
+        maintenance.files_moved_on |= settled > 0;
         Ok(())
     }
 
@@ -215,6 +249,7 @@ impl Derived {
         maintenance.snapshot_position = position;
         maintenance.snapshot_bytes = bytes;
         maintenance.snapshot_at = Instant::now();
+        maintenance.files_moved_on = false;
         self.write_checkpoint(log, position, captured)?;
         tracing::debug!(
             position,

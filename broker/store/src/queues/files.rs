@@ -3,6 +3,7 @@
 //! length from the start and sparse. Promises plain reads and writes of unit ranges; makes nothing
 //! durable by itself, and knows nothing of tails.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::open_files::{FileKey, OpenFiles};
@@ -180,8 +181,8 @@ impl QueueFiles {
         Ok(())
     }
 
-    /// Makes the files that hold `from .. to` durable; with their names when one was `created`.
-    pub(super) fn sync(&self, queue: &Queue, from: u64, to: u64, created: bool) -> io::Result<()> {
+    /// Makes the files that hold `from .. to` durable, but not their names.
+    pub(super) fn sync(&self, queue: &Queue, from: u64, to: u64) -> io::Result<()> {
         let mut start = self.file_start(from);
         while start < to {
             if let Some(file) = self.existing(queue, start)? {
@@ -189,15 +190,20 @@ impl QueueFiles {
             }
             start += self.file_units;
         }
-        if created {
-            self.disk
-                .sync_dir(&directory_of(queue.topic(), queue.queue_id()))?;
-            self.disk
-                .sync_dir(&format!("{DIRECTORY}/{}", queue.topic()))?;
-            self.disk.sync_dir(DIRECTORY)?;
-            self.disk.sync_dir("")?;
-        }
         Ok(())
+    }
+
+    /// Makes the names of files created for these queues durable.
+    pub(super) fn sync_names<'a>(&self, queues: impl Iterator<Item = &'a Queue>) -> io::Result<()> {
+        let mut directories = BTreeSet::new();
+        for queue in queues {
+            directories.insert(directory_of(queue.topic(), queue.queue_id()));
+            directories.insert(format!("{DIRECTORY}/{}", queue.topic()));
+            directories.extend([DIRECTORY.to_owned(), String::new()]);
+        }
+        directories
+            .iter()
+            .try_for_each(|directory| self.disk.sync_dir(directory))
     }
 
     /// Names of a queue's files as offsets of their first units, ascending.

@@ -18,6 +18,8 @@ const SYNC_EACH_MAX: usize = 512;
 const LONG_TAIL_BYTES: usize = 16 * 1024 * UNIT_BYTES;
 /// Under pressure, the longest tails are settled until this part of the memory is free, in percent.
 const FREED_PERCENT: usize = 90;
+/// Most old tails settled at once: the work of a fraction of a second.
+const OLD_MAX: usize = 4096;
 /// Fewer queues than this are not worth leaving any out.
 const SELECT_MIN: usize = 64;
 
@@ -28,6 +30,8 @@ pub(crate) enum Which {
     Long,
     /// The longest ones, until most of the memory is free.
     MostMemory,
+    /// Those whose first unit points below this log position, up to [`OLD_MAX`] of them.
+    Older(u64),
     /// All.
     All,
 }
@@ -71,10 +75,12 @@ impl ConsumeQueues {
         if sync_everything {
             self.files.disk().sync_everything()?;
         } else {
-            for tail in moving.iter().filter(|tail| !tail.queue.is_removed()) {
-                self.files
-                    .sync(&tail.queue, tail.from, tail.to, tail.created)?;
+            let alive = || moving.iter().filter(|tail| !tail.queue.is_removed());
+            for tail in alive() {
+                self.files.sync(&tail.queue, tail.from, tail.to)?;
             }
+            let created = alive().filter(|tail| tail.created).map(|tail| &*tail.queue);
+            self.files.sync_names(created)?;
         }
         writer.names_uncertain = false;
         for tail in &moving {
@@ -88,15 +94,20 @@ impl ConsumeQueues {
     }
 
     fn select(&self, which: Which) -> Vec<Moving> {
-        let least = match which {
-            Which::Long => LONG_TAIL_BYTES,
-            Which::MostMemory | Which::All => 1,
-        };
         let mut tails: Vec<(usize, Arc<Queue>)> = Vec::new();
         self.table.for_each(|queue| {
-            let bytes = queue.tail.lock().memory_bytes();
-            if bytes >= least {
-                tails.push((bytes, Arc::clone(queue)));
+            let tail = queue.tail.lock();
+            let chosen = match which {
+                Which::Long => tail.memory_bytes() >= LONG_TAIL_BYTES,
+                Which::Older(position) => {
+                    let first = tail.get(tail.start());
+                    tails.len() < OLD_MAX
+                        && first.is_some_and(|first| first.physical_offset < position)
+                }
+                Which::MostMemory | Which::All => tail.start() < tail.end(),
+            };
+            if chosen {
+                tails.push((tail.memory_bytes(), Arc::clone(queue)));
             }
         });
         if which == Which::MostMemory && tails.len() > SELECT_MIN {

@@ -256,3 +256,167 @@ impl State {
             .map_or(self.next_offset, |slot| slot.offset)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(offset: i64) -> ReceivedMessage {
+        let host = ([127, 0, 0, 1], 1).into();
+        let mut record = Vec::new();
+        mainstem_record::NewRecord {
+            topic: "t",
+            queue_id: 0,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp_ms: 0,
+            born_host: host,
+            store_host: host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: b"1234567890",
+            properties: b"",
+        }
+        .encode_into(&mut record)
+        .unwrap();
+        let place = mainstem_record::Placement {
+            queue_offset: offset,
+            physical_offset: 0,
+            store_timestamp_ms: 0,
+        };
+        mainstem_record::place(&mut record, &place);
+        let (message, _) = mainstem_record::Message::decode(&record).unwrap();
+        ReceivedMessage::new(message, &"b".into(), &"t".into())
+    }
+
+    fn messages(offsets: impl IntoIterator<Item = i64>) -> Vec<ReceivedMessage> {
+        offsets.into_iter().map(message).collect()
+    }
+
+    fn offsets(messages: &[ReceivedMessage]) -> Vec<i64> {
+        messages.iter().map(ReceivedMessage::queue_offset).collect()
+    }
+
+    #[test]
+    fn the_oldest_message_in_flight_holds_the_committable_offset() {
+        let queue = ProcessQueue::new(5, FlowLimits::default());
+        assert_eq!(queue.committable(), 5);
+        queue.add(messages([5, 6, 9]), 12);
+        assert_eq!(offsets(&queue.take(2)), [5, 6]);
+        assert_eq!(offsets(&queue.take(2)), [9]);
+        queue.finish([6, 9]);
+        assert_eq!(queue.committable(), 5);
+        queue.finish([5]);
+        assert_eq!((queue.committable(), queue.next_offset()), (12, 12));
+    }
+
+    #[test]
+    fn a_pull_that_found_nothing_wanted_moves_an_empty_queue_on() {
+        let queue = ProcessQueue::new(0, FlowLimits::default());
+        queue.add(Vec::new(), 800);
+        assert_eq!((queue.committable(), queue.position()), (800, 800));
+    }
+
+    #[test]
+    fn a_message_that_comes_twice_is_handed_out_once() {
+        let queue = ProcessQueue::new(0, FlowLimits::default());
+        queue.add(messages([0, 1]), 2);
+        queue.add(messages([1, 2]), 3);
+        assert_eq!(offsets(&queue.take(10)), [0, 1, 2]);
+    }
+
+    #[test]
+    fn messages_put_back_come_first_again() {
+        let queue = ProcessQueue::new(0, FlowLimits::default());
+        queue.add(messages([0, 1, 2]), 3);
+        let taken = queue.take(2);
+        queue.put_back(taken);
+        assert_eq!(queue.position(), 0);
+        assert_eq!(offsets(&queue.take(10)), [0, 1, 2]);
+    }
+
+    #[test]
+    fn each_limit_closes_the_queue_and_finishing_opens_it() {
+        let limits = FlowLimits {
+            messages: 2,
+            bytes: 1_000,
+            span: 100,
+        };
+        let queue = ProcessQueue::new(0, limits);
+        queue.add(messages([0, 1]), 2);
+        queue.take(10);
+        assert!(!queue.has_room());
+        queue.finish([1]);
+        assert!(queue.has_room());
+
+        let queue = ProcessQueue::new(
+            0,
+            FlowLimits {
+                bytes: 15,
+                ..limits
+            },
+        );
+        queue.add(messages([0]), 1);
+        assert!(queue.has_room());
+        queue.add(messages([1]), 2);
+        assert!(!queue.has_room());
+
+        let queue = ProcessQueue::new(
+            0,
+            FlowLimits {
+                messages: 50,
+                span: 3,
+                ..limits
+            },
+        );
+        queue.add(messages([0, 1, 2]), 3);
+        queue.take(10);
+        queue.finish([1, 2]);
+        assert!(
+            !queue.has_room(),
+            "one message that hangs must not let the bookkeeping behind it grow"
+        );
+        queue.finish([0]);
+        assert!(queue.has_room());
+    }
+
+    #[test]
+    fn a_paused_queue_gives_nothing_and_wants_nothing() {
+        let queue = ProcessQueue::new(0, FlowLimits::default());
+        queue.add(messages([0]), 1);
+        queue.set_paused(true);
+        assert!(queue.take(1).is_empty() && !queue.has_room());
+        queue.set_paused(false);
+        assert_eq!(queue.take(1).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_committable_offset_is_always_that_of_the_oldest_unfinished_message(
+            gaps in prop::collection::vec(1i64..4, 1..60),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..200),
+        ) {
+            let mut all = Vec::new();
+            let mut next = 0;
+            for gap in gaps {
+                all.push(next);
+                next += gap;
+            }
+            let queue = ProcessQueue::new(0, FlowLimits::default());
+            queue.add(messages(all.iter().copied()), next);
+            queue.take(usize::MAX);
+            let mut open: std::collections::BTreeSet<i64> = all.iter().copied().collect();
+            for index in order {
+                let offset = *index.get(&all);
+                queue.finish([offset]);
+                open.remove(&offset);
+                prop_assert_eq!(queue.committable(), open.first().copied().unwrap_or(next));
+                prop_assert_eq!(queue.view().messages, open.len());
+                prop_assert_eq!(queue.view().bytes, open.len() * 10);
+            }
+        }
+    }
+}

@@ -71,21 +71,22 @@ pub enum NotSentCause {
         /// How long the send waited.
         waited: Duration,
     },
-    /// An ordered send's turn did not come, because those before it in its queue took the whole time-out.
-    #[error("earlier ordered sends to its queue took {waited:?}; send it again")]
+    /// An ordered send's turn did not come, because those before it in its line took the whole time-out.
+    #[error("earlier ordered sends to {line} took {waited:?}; send it again")]
     NoTurn {
+        /// The queue or topic, for a person.
+        line: String,
         /// How long the send waited.
         waited: Duration,
     },
-    /// An earlier ordered message of the same queue failed while this one waited for its turn; sending it would have changed the order.
+    /// An earlier ordered message to the same queue failed while this one waited for its turn; sending it would have changed the
+    /// order.
     #[error(
-        "an earlier ordered message of queue {queue_id} on {broker_name} failed; send that one again first, then this one"
+        "an earlier ordered message to {line} failed; send that one again first, then this one"
     )]
     EarlierFailed {
-        /// The broker's name.
-        broker_name: String,
-        /// The queue's number.
-        queue_id: i32,
+        /// The queue or topic, for a person.
+        line: String,
     },
     /// The producer was shut down.
     #[error("the producer is shut down; build another one")]

@@ -12,6 +12,7 @@ use mainstem_common::remoting::headers::{SendMessageV2, SendReply};
 use tokio::time::Instant;
 
 use super::Shared;
+use super::lane::Turn;
 use super::outgoing::Outgoing;
 use super::queue_choice;
 use super::receipt::{Delivered, SendStatus};
@@ -59,30 +60,35 @@ impl Shared {
             })
     }
 
-    /// Tries until a broker has acknowledged the send.
-    pub(crate) async fn deliver(
+    /// Waits for the turn of an ordered send, and says which queue it is for; `None` for one that may go anywhere.
+    pub(crate) async fn line_up(
         &self,
-        outgoing: &Outgoing,
+        topic: &str,
         to: Destination<'_>,
         deadline: Instant,
-    ) -> Result<Delivered, SendError> {
-        match to {
-            Destination::InTurn => self.deliver_to(outgoing, None, deadline).await,
-            Destination::Key(_) | Destination::Queue(_) => {
-                let fixed = self.fixed_queue(&outgoing.topic, to, deadline).await?;
-                let name = fixed.name(&outgoing.topic);
-                let turn = self
-                    .lanes
-                    .turn(&name, deadline)
-                    .await
-                    .map_err(|cause| SendError::not_sent(&outgoing.topic, cause))?;
-                let delivered = self.deliver_to(outgoing, Some(&fixed), deadline).await;
-                if delivered.is_err() {
-                    turn.failed();
-                }
-                delivered
-            }
+    ) -> Result<Option<(PublishQueue, Turn)>, SendError> {
+        if matches!(to, Destination::InTurn) {
+            return Ok(None);
         }
+        let not_sent = |cause| SendError::not_sent(topic, cause);
+        let in_topic = self
+            .lanes
+            .topic_turn(topic, deadline)
+            .await
+            .map_err(not_sent)?;
+        let queue = match self.fixed_queue(topic, to, deadline).await {
+            Ok(queue) => queue,
+            Err(error) => {
+                in_topic.failed();
+                return Err(error);
+            }
+        };
+        let turn = self
+            .lanes
+            .queue_turn(&queue.name(topic), in_topic, deadline)
+            .await
+            .map_err(not_sent)?;
+        Ok(Some((queue, turn)))
     }
 
     async fn fixed_queue(
@@ -122,8 +128,9 @@ impl Shared {
         }
     }
 
-    /// The attempts. With `fixed` all go to that queue, at whatever address its broker has by then.
-    async fn deliver_to(
+    /// Tries until a broker has acknowledged the send. With `fixed` all attempts go to that queue, at whatever address its broker has
+    /// by then.
+    pub(crate) async fn deliver(
         &self,
         outgoing: &Outgoing,
         fixed: Option<&PublishQueue>,

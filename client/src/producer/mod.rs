@@ -23,11 +23,11 @@ pub use builder::ProducerBuilder;
 pub use receipt::{BatchReceipt, SendReceipt, SendStatus};
 
 use self::delivery::Destination;
-use self::lane::Lanes;
+use self::lane::{Lanes, Turn};
 use self::outgoing::Outgoing;
 use self::window::SendWindow;
 use crate::error::{NotSentCause, RouteError, SendError};
-use crate::instance::Instance;
+use crate::instance::{Instance, PublishQueue};
 use crate::message::Message;
 
 /// Sends messages.
@@ -215,13 +215,18 @@ impl Shared {
     ) -> Result<SendReceipt, SendError> {
         let deadline = Instant::now() + self.settings.timeout;
         self.check_size(&message)?;
-        let _in_flight = self
-            .enter(message.topic(), message.body().len(), deadline)
-            .await?;
-        self.assign_unique_key(&mut message);
-        let outgoing = Outgoing::one(message, self.settings.compress_over).await;
-        let delivered = self.deliver(&outgoing, to, deadline).await?;
-        Ok(SendReceipt::new(outgoing, delivered))
+        let line = self.line_up(message.topic(), to, deadline).await?;
+        let fixed = line.as_ref().map(|(queue, _)| queue);
+        let sending = async {
+            let _in_flight = self
+                .enter(message.topic(), message.body().len(), deadline)
+                .await?;
+            self.assign_unique_key(&mut message);
+            let outgoing = Outgoing::one(message, self.settings.compress_over).await;
+            let delivered = self.deliver(&outgoing, fixed, deadline).await?;
+            Ok(SendReceipt::new(outgoing, delivered))
+        };
+        settle(sending.await, line)
     }
 
     async fn send_batch(
@@ -237,9 +242,14 @@ impl Shared {
         let topic = messages.first().map_or("", Message::topic).to_owned();
         let (outgoing, unique_keys) = Outgoing::batch(messages, self.settings.max_message_bytes)
             .map_err(|cause| SendError::not_sent(&topic, cause))?;
-        let _in_flight = self.enter(&topic, outgoing.body.len(), deadline).await?;
-        let delivered = self.deliver(&outgoing, to, deadline).await?;
-        Ok(BatchReceipt::new(outgoing, delivered, unique_keys))
+        let line = self.line_up(&topic, to, deadline).await?;
+        let fixed = line.as_ref().map(|(queue, _)| queue);
+        let sending = async {
+            let _in_flight = self.enter(&topic, outgoing.body.len(), deadline).await?;
+            let delivered = self.deliver(&outgoing, fixed, deadline).await?;
+            Ok(BatchReceipt::new(outgoing, delivered, unique_keys))
+        };
+        settle(sending.await, line)
     }
 
     async fn send_one_way(&self, mut message: Message) -> Result<(), SendError> {
@@ -298,4 +308,15 @@ impl Shared {
             ..HeartbeatData::default()
         }
     }
+}
+
+/// Ends an ordered send's turn: after a failure those behind it are turned away.
+fn settle<T>(
+    sent: Result<T, SendError>,
+    line: Option<(PublishQueue, Turn)>,
+) -> Result<T, SendError> {
+    if let (Err(_), Some((_, turn))) = (&sent, line) {
+        turn.failed();
+    }
+    sent
 }

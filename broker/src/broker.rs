@@ -354,6 +354,7 @@ fn open(
         delay: DelayScheduler::new(),
         metrics: BrokerMetrics::new(),
         refusals: LogLimit::new(),
+        moved_offsets: LogLimit::new(),
         next_queue: Default::default(),
         memory_window_bytes: memory_bytes() / 100 * MEMORY_WINDOW_PERCENT,
         config,

@@ -47,6 +47,8 @@ pub struct BrokerCore {
     pub(crate) metrics: BrokerMetrics,
     /// Holds back repeated log lines about refused sends.
     pub(crate) refusals: LogLimit,
+    /// The same about offsets out of range.
+    pub(crate) moved_offsets: LogLimit,
     pub(crate) unique_keys: UniqueKeyGenerator,
     pub(crate) registration: Registration,
     /// What may change at run time.

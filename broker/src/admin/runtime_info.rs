@@ -11,7 +11,7 @@ use crate::broker_core::BrokerCore;
 const VERSION_NAME: &str = "V5_5_0";
 
 /// Keys of thread pools that this broker does not have: nothing waits in a queue here.
-const EMPTY_QUEUES: [&str; 8] = [
+const EMPTY_QUEUES: [&str; 15] = [
     "sendThreadPoolQueueSize",
     "sendThreadPoolQueueHeadWaitTimeMills",
     "pullThreadPoolQueueSize",
@@ -19,6 +19,13 @@ const EMPTY_QUEUES: [&str; 8] = [
     "queryThreadPoolQueueSize",
     "queryThreadPoolQueueHeadWaitTimeMills",
     "EndTransactionQueueSize",
+    "EndTransactionThreadPoolQueueHeadWaitTimeMills",
+    "ackThreadPoolQueueSize",
+    "ackThreadPoolQueueHeadWaitTimeMills",
+    "timerReadBehind",
+    "timerOffsetBehind",
+    "timerCongestNum",
+    "remainTransientStoreBufferNumbs",
     "pageCacheLockTimeMills",
 ];
 
@@ -44,6 +51,9 @@ impl BrokerCore {
         };
         for key in EMPTY_QUEUES {
             put(key, "0".to_owned());
+        }
+        for key in ["timerEnqueueTps", "timerDequeueTps"] {
+            put(key, "0.0".to_owned());
         }
         put("brokerVersionDesc", VERSION_NAME.to_owned());
         put(

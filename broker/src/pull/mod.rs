@@ -283,15 +283,8 @@ impl BrokerCore {
             self.commit_plainly(pull.group, pull.topic, pull.queue_id, offset);
         }
 
-        let limits = Limits {
-            messages: (pull.max_messages.max(1) as usize).min(self.live.max_transfer_count()),
-            bytes: pull
-                .max_bytes
-                .map_or(usize::MAX, |bytes| bytes.max(1) as usize)
-                .min(self.live.max_transfer_bytes()),
-            scanned: MAX_SCANNED_UNIT_BYTES.max(pull.max_messages.max(1) as usize * UNIT_BYTES)
-                / UNIT_BYTES,
-        };
+        let from_disk = self.needs_disk(pull.topic, pull.queue_id, pull.offset);
+        let limits = self.limits_of(pull, from_disk);
         let request = || PullRequest {
             group: pull.group.into(),
             topic: topic.name.clone(),
@@ -300,11 +293,12 @@ impl BrokerCore {
             max_messages: limits.messages,
             max_bytes: limits.bytes,
         };
-        if self.needs_disk(pull.topic, pull.queue_id, pull.offset) {
-            return Ok(PullStep::ReadFromDisk(ColdPull {
+        if from_disk {
+            let cold = ColdPull {
                 request: request(),
                 filter,
-            }));
+            };
+            return Ok(PullStep::ReadFromDisk(cold));
         }
         let pulled = self.read_queue(
             pull.topic,
@@ -333,6 +327,30 @@ impl BrokerCore {
         }
         self.count_pulled(pull.group, pull.topic, pull.queue_id, &pulled);
         Ok(PullStep::Answer(pulled))
+    }
+
+    fn limits_of(&self, pull: &Pull<'_>, from_disk: bool) -> Limits {
+        let (messages, bytes) = if from_disk {
+            let config = &self.config;
+            (
+                config.max_transfer_count_on_disk,
+                config.max_transfer_bytes_on_disk,
+            )
+        } else {
+            (
+                self.live.max_transfer_count(),
+                self.live.max_transfer_bytes(),
+            )
+        };
+        let wanted = pull.max_messages.max(1) as usize;
+        let wanted_bytes = pull
+            .max_bytes
+            .map_or(usize::MAX, |bytes| bytes.max(1) as usize);
+        Limits {
+            messages: wanted.min(messages),
+            bytes: wanted_bytes.min(bytes),
+            scanned: MAX_SCANNED_UNIT_BYTES.max(wanted * UNIT_BYTES) / UNIT_BYTES,
+        }
     }
 
     fn filter_of(&self, pull: &Pull<'_>, may_broadcast: bool) -> Result<Arc<TagFilter>, PullError> {
@@ -572,8 +590,11 @@ impl BrokerCore {
             .pulled(group, topic, queue_id, pulled.next_offset, amount);
         self.stats.pulled(amount.messages);
         if matches!(pulled.status, PullStatus::BeyondEnd | PullStatus::TooSmall) {
-            tracing::warn!(group, topic, queue_id, to = pulled.next_offset, min = pulled.min_offset,
-                max = pulled.max_offset, status = ?pulled.status, "a consumer's offset is out of range and is moved");
+            self.moved_offsets.run(|suppressed| {
+                tracing::warn!(group, topic, queue_id, from = pulled.asked_offset, to = pulled.next_offset,
+                    min = pulled.min_offset, max = pulled.max_offset, status = ?pulled.status, suppressed,
+                    "a consumer's offset is out of range: it is told to go on elsewhere");
+            });
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstem_common::protocol::{
-    DataVersion, MASTER_ID, RegisterBrokerBody, TopicConfig, TopicTable,
+    DataVersion, MASTER_ID, RegisterBrokerBody, TopicConfig, TopicTable, perm,
 };
 use mainstem_common::remoting::code::{request, response};
 use mainstem_common::remoting::headers::{BrokerIdentity, DataVersionReply, RegisterBroker};
@@ -231,14 +231,10 @@ impl Registration {
         core: &BrokerCore,
     ) -> Result<(), RegisterError> {
         let (topics, version) = core.topics.snapshot();
-        let permission = core.live.permission();
-        // A topic may do what the broker may: that is how a broker is drained.
-        let masked = topics.iter().map(|topic| {
-            let mut config = topic.config.clone();
-            config.perm &= permission | !PERMISSION_BITS;
-            config
-        });
-        self.call(server, body_of(masked, version), self.shared.timeout)
+        let configs = topics
+            .iter()
+            .map(|topic| core.registered_config(&topic.config));
+        self.call(server, body_of(configs, version), self.shared.timeout)
             .await
     }
 
@@ -307,8 +303,17 @@ impl Registration {
 }
 
 /// The bits that the broker's permission takes away from a topic.
-const PERMISSION_BITS: i32 =
-    mainstem_common::protocol::perm::READ | mainstem_common::protocol::perm::WRITE;
+const PERMISSION_BITS: i32 = perm::READ | perm::WRITE;
+
+impl BrokerCore {
+    /// A topic as name servers are told of it: it may do what the broker may, which is how a broker is drained.
+    pub(crate) fn registered_config(&self, config: &TopicConfig) -> TopicConfig {
+        TopicConfig {
+            perm: config.perm & (self.live.permission() | !PERMISSION_BITS),
+            ..config.clone()
+        }
+    }
+}
 
 fn body_of(topics: impl IntoIterator<Item = TopicConfig>, data_version: DataVersion) -> Vec<u8> {
     let body = RegisterBrokerBody {

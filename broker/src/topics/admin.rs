@@ -150,7 +150,11 @@ impl BrokerCore {
             })?;
         self.parked.wake_topic(&name);
         self.registration
-            .register_topic(&topic.config, version, REGISTRATION_WAIT)
+            .register_topic(
+                &self.registered_config(&topic.config),
+                version,
+                REGISTRATION_WAIT,
+            )
             .await;
         Ok(())
     }

@@ -84,7 +84,11 @@ impl BrokerCore {
                 cause: error.to_string(),
             })?;
         self.registration
-            .register_topic(&topic.config, version, REGISTRATION_WAIT)
+            .register_topic(
+                &self.registered_config(&topic.config),
+                version,
+                REGISTRATION_WAIT,
+            )
             .await;
         Ok(topic)
     }
@@ -135,7 +139,8 @@ impl BrokerCore {
         let (topic, version) = self.topics.put_if_absent(config);
         if let Some(version) = version {
             self.persist_topic(&topic.config);
-            self.registration.announce_topic(&topic.config, version);
+            self.registration
+                .announce_topic(&self.registered_config(&topic.config), version);
         }
         topic
     }

@@ -117,7 +117,25 @@ impl TestClient {
     ) -> Command {
         let reply = self.send(topic, queue_id, properties, body).await;
         assert_eq!(reply.code, response::SUCCESS, "{:?}", reply.remark);
+        if !properties.contains("DELAY\u{1}") {
+            self.until_readable(topic, &reply).await;
+        }
         reply
+    }
+
+    /// An acknowledged message is durable; it becomes readable a moment later.
+    async fn until_readable(&self, topic: &str, sent: &Command) {
+        let number = |name| ext(sent, name).unwrap().to_owned();
+        let (queue_id, offset) = (
+            number("queueId"),
+            number("queueOffset").parse::<i64>().unwrap(),
+        );
+        until("the message is readable", async || {
+            let bound = [("topic", topic), ("queueId", queue_id.as_str())];
+            let reply = self.ask(request::GET_MAX_OFFSET, &bound).await;
+            ext(&reply, "offset").unwrap().parse::<i64>().unwrap() > offset
+        })
+        .await;
     }
 
     pub async fn pull(&self, pull: &PullOf<'_>) -> Command {

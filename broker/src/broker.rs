@@ -222,6 +222,12 @@ impl Broker {
         self.core.store_host
     }
 
+    /// Waits until every name server knows this broker and its topics: before that clients find no route to it. A name server
+    /// that is down makes this wait as long.
+    pub async fn registered(&self) {
+        self.core.registration.all_told().await;
+    }
+
     /// The storage engine.
     pub fn store(&self) -> &Arc<Store> {
         &self.core.store

@@ -36,6 +36,8 @@ async fn serve(process: Process, loaded: Loaded) -> Result<(), Failure> {
     .await
     .map_err(Failure::failed)?;
 
+    broker_server::await_registration(&broker).await;
+
     let mut banner = Banner::default();
     broker_server::describe(&mut banner, &settings, &addresses, &broker);
     banner.fact(

@@ -56,6 +56,8 @@ async fn serve(process: Process, loaded: Loaded, mut own: Loaded) -> Result<(), 
         }
     };
 
+    broker_server::await_registration(&broker).await;
+
     let mut banner = Banner::default();
     banner.fact("name server", name_server.local_addr().to_string());
     broker_server::describe(&mut banner, &settings, &addresses, &broker);

@@ -134,6 +134,21 @@ fn store(settings: &Settings) -> StoreOptions {
 const QUEUE_UNIT_BYTES: u64 = 20;
 const RECORD_OVERHEAD_BYTES: u32 = 64 * 1024;
 
+/// How long `ready` waits for name servers; a broker serves without one that is down.
+const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
+
+/// Waits until clients find the broker, so that `ready` means what it says to whoever waits for it.
+pub(crate) async fn await_registration(broker: &Broker) {
+    if tokio::time::timeout(REGISTRATION_WAIT, broker.registered())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "not every name server could be told of this broker yet; registration is tried again and again"
+        );
+    }
+}
+
 /// The broker's lines of the banner.
 pub(crate) fn describe(
     banner: &mut Banner,

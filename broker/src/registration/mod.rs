@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstem_common::protocol::{
@@ -12,7 +13,7 @@ use mainstem_common::protocol::{
 use mainstem_common::remoting::code::{request, response};
 use mainstem_common::remoting::headers::{BrokerIdentity, DataVersionReply, RegisterBroker};
 use mainstem_common::remoting::{CallError, Command, RemotingClient};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,8 @@ impl Identity {
 struct NameServer {
     address: String,
     changed: Notify,
+    /// It has been told everything at least once.
+    told: AtomicBool,
 }
 
 struct Shared {
@@ -59,6 +62,8 @@ struct Shared {
     client: RemotingClient,
     servers: Vec<NameServer>,
     timeout: Duration,
+    /// How many name servers have been told everything at least once.
+    told: watch::Sender<usize>,
 }
 
 /// The broker's side of its registrations.
@@ -88,6 +93,7 @@ impl Registration {
             .map(|address| NameServer {
                 address: address.clone(),
                 changed: Notify::new(),
+                told: AtomicBool::new(false),
             })
             .collect();
         Registration {
@@ -96,8 +102,18 @@ impl Registration {
                 client,
                 servers,
                 timeout,
+                told: watch::Sender::new(0),
             }),
         }
+    }
+
+    /// Waits until every name server has been told everything once.
+    pub(crate) async fn all_told(&self) {
+        let mut told = self.shared.told.subscribe();
+        // The sender lives as long as `self`, so this ends only when the condition holds.
+        let _ = told
+            .wait_for(|told| *told >= self.shared.servers.len())
+            .await;
     }
 
     /// Has every name server told of all topics soon.
@@ -161,6 +177,9 @@ impl Registration {
         loop {
             let pause = match self.register_all(server, core).await {
                 Ok(()) => {
+                    if !server.told.swap(true, Ordering::Relaxed) {
+                        self.shared.told.send_modify(|told| *told += 1);
+                    }
                     if failures > 0 {
                         tracing::info!(name_server = %server.address, failures, "registered again");
                     }

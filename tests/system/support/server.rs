@@ -92,10 +92,7 @@ impl Start {
     fn of(subcommand: &str, directory: &Path) -> Start {
         let mut command = mainstem();
         command.arg(subcommand);
-        let log = directory
-            .parent()
-            .unwrap_or(directory)
-            .join(format!("{subcommand}-{}.log", unique()));
+        let log = log_directory(directory).join(format!("{subcommand}-{}.log", unique()));
         Start {
             command,
             directory: None,

@@ -73,19 +73,23 @@ async fn a_consumer_that_never_reads_loses_its_connection_and_holds_up_nobody() 
     );
 }
 
+fn copy(from: &Path, to: &Path) {
+    let from = format!("{}/.", from.display());
+    let to = to.display().to_string();
+    std::fs::create_dir_all(&to).unwrap();
+    let copied = std::process::Command::new("cp")
+        .args(["-rL", &from, &to])
+        .status();
+    assert!(copied.unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_rocketmq_wrote_is_taken_over_with_its_topics_groups_and_offsets() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("store/tests/fixtures/apache/clean");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config_files = root.join("tests/data/apache-config");
     let dir = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp")
-        .args([
-            "-rL",
-            &format!("{}/.", source.display()),
-            &dir.path().display().to_string(),
-        ])
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    copy(&root.join("store/tests/fixtures/apache/clean"), dir.path());
+    copy(&config_files, &dir.path().join("config"));
     let mut config = BrokerConfig {
         listen_port: 0,
         data_dir: dir.path().to_owned(),
@@ -103,7 +107,7 @@ async fn a_directory_that_rocketmq_wrote_is_taken_over_with_its_topics_groups_an
         groups > 10 && topics > 20,
         "{groups} groups, {topics} topics"
     );
-    let text = std::fs::read_to_string(source.join("config/consumerOffset.json")).unwrap();
+    let text = std::fs::read_to_string(config_files.join("consumerOffset.json")).unwrap();
     let table = mainstem_common::protocol::ConsumerOffsetTable::from_json(text.as_bytes())
         .unwrap()
         .offset_table;

@@ -33,6 +33,7 @@ impl CloseCause {
     pub(crate) fn log(&self, connection: &Connection) {
         static FRAME: RateLimit = RateLimit::new();
         static SLOW: RateLimit = RateLimit::new();
+        static PANIC: RateLimit = RateLimit::new();
         let peer = connection.peer();
         match self {
             CloseCause::Frame(_) => {
@@ -45,7 +46,11 @@ impl CloseCause {
                     |more| tracing::warn!(%peer, suppressed = more, "connection closed: {self}"),
                 );
             }
-            CloseCause::Panicked => tracing::error!(%peer, "connection closed: {self}"),
+            CloseCause::Panicked => {
+                PANIC.run(
+                    |more| tracing::error!(%peer, suppressed = more, "connection closed: {self}"),
+                );
+            }
             _ => tracing::debug!(%peer, "connection closed: {self}"),
         }
     }

@@ -31,24 +31,30 @@ impl CommitLog {
         self.sleeper.wake();
     }
 
-    /// Body of the flushing thread. `flushed` is called after each group (true) and after the
-    /// log failed (false).
+    /// Body of the flushing thread. `flushed` is called whenever the flushed mark has moved (true)
+    /// and after the log failed (false). The mark may have been moved by another thread's
+    /// [`flush`](Self::flush): those who wait are told of that move here too.
     pub(crate) fn run_flusher(&self, flushed: impl Fn(bool)) {
         let group_commit = self.marks.flush_mode() == FlushMode::Sync;
+        let mut told = self.marks.flushed();
         loop {
             let stopping = self.stop_flushing.load(Ordering::Acquire);
-            match self.flush() {
-                Ok(true) => flushed(true),
-                Ok(false) => {}
-                Err(_) => {
-                    flushed(false);
-                    return;
-                }
+            if self.flush().is_err() {
+                flushed(false);
+                return;
+            }
+            let now = self.marks.flushed();
+            if now != told {
+                told = now;
+                flushed(true);
             }
             if stopping {
                 return;
             }
-            let pending = || self.marks.appended() > self.marks.flushed();
+            let pending = || {
+                let flushed = self.marks.flushed();
+                self.marks.appended() > flushed || flushed != told
+            };
             if group_commit && pending() {
                 continue;
             }

@@ -191,6 +191,33 @@ fn progress_and_arrivals_are_told() {
     assert_eq!(durable.load(Ordering::SeqCst), store.watermarks().durable());
 }
 
+/// A checkpoint may flush the log between an append and its kick; the flusher then finds nothing to
+/// do, and whoever waits for that append must hear of it all the same.
+#[test]
+fn a_flush_by_another_thread_is_told_to_those_who_wait() {
+    let disk = SimDisk::new();
+    let store = open(&disk, FlushMode::Sync);
+    let told = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&told);
+    store.on_progress(Box::new(move |progress| {
+        seen.fetch_max(progress.durable, Ordering::SeqCst);
+    }));
+    for round in 0..200 {
+        let mut batch = store.batch();
+        let appended = batch.append(&record("t", 0, b"x", b"")).unwrap();
+        assert!(store.shared.log.flush().is_ok());
+        batch.finish();
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while told.load(Ordering::SeqCst) < appended.durable_at {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "round {round}: nobody was told"
+            );
+            std::thread::yield_now();
+        }
+    }
+}
+
 #[test]
 fn two_stores_on_one_directory_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();

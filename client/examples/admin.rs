@@ -44,12 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             queue.queue_id, queue.broker_name, offsets.min_offset, offsets.max_offset
         );
     }
-    for (group, lag) in [(
-        "example-group",
-        admin.group_lag("example-group", None).await?,
-    )] {
-        println!("{group} is {} messages behind", lag.total());
-    }
+    let lag = admin.group_lag("example-group", None).await?;
+    println!("{} is {} messages behind", lag.group, lag.total());
     admin.delete_topic("example-admin", None).await?;
     admin.shutdown().await;
     Ok(())

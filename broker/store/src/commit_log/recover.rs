@@ -188,7 +188,9 @@ fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
             }
             buffer.resize(CHUNK_BYTES.min((file.end() - position) as usize), 0);
             file.read_into(position, &mut buffer)?;
-            if let Some(last) = buffer.iter().rposition(|b| *b != 0) {
+            if !is_zero(&buffer)
+                && let Some(last) = buffer.iter().rposition(|b| *b != 0)
+            {
                 remains.end = position + last as u64 + 1;
             }
             offset = data + buffer.len() as u64;
@@ -198,6 +200,15 @@ fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
         remains.records = count_records(files, end, remains.end)?;
     }
     Ok(remains)
+}
+
+/// Whether there are only zeros; fast, for it may look at the rest of a whole file.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<64>();
+    words
+        .iter()
+        .all(|word| word.iter().fold(0, |sum, byte| sum | byte) == 0)
+        && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Counts records that are valid in themselves anywhere in a range, wherever they begin.

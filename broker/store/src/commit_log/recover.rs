@@ -315,19 +315,16 @@ pub(super) fn clear_behind(
             tracing::info!(from = end.position, to = remains.end, bytes, reason = %end.reason, "the log's torn tail is cut; it holds no whole record");
         }
     }
-    let mut removed = false;
+    // Newest first, each removal durable before the next: a cut must not leave a gap.
     while let Some(file) = files
         .last()
         .filter(|file| file.base() >= end.position && file.base() > 0 && files.len() > 1)
     {
         disk.remove(file.path())
             .map_err(OpenError::io("remove", disk.display(file.path())))?;
-        files.pop();
-        removed = true;
-    }
-    if removed {
         disk.sync_dir(DIRECTORY)
             .map_err(OpenError::io("sync the directory", disk.display(DIRECTORY)))?;
+        files.pop();
     }
     if let Some(file) = files
         .last()

@@ -112,9 +112,23 @@ impl Run {
             {
                 return Err(format!("life {life}: {error}"));
             }
+            self.note(|| {
+                format!(
+                    "opened with a cut: {:?}, files {:?}",
+                    opened.as_ref().err().map(ToString::to_string),
+                    crate::disk::Disk::list(&self.disk.crash(1), "commitlog")
+                )
+            });
             drop(opened);
             self.disk = self.disk.crash(self.random.next_u64());
         }
+        self.note(|| {
+            format!(
+                "files {:?} {:?}",
+                crate::disk::Disk::list(&self.disk, "commitlog"),
+                crate::disk::Disk::list(&self.disk, "mainstem")
+            )
+        });
         Store::open_stepped(Arc::new(self.disk.clone()), self.options())
             .map_err(|e| format!("life {life}: {e}"))
     }

@@ -76,14 +76,18 @@ impl RouteChanges {
         };
         if applied.writes_topics {
             let broker: Arc<str> = who.broker_name.as_str().into();
+            let mut new_topics = NewTopics::default();
             for (key, topic) in &table.topic_config_table {
                 let name = if topic.topic_name.is_empty() {
                     key
                 } else {
                     &topic.topic_name
                 };
-                self.put_topic(name, topic, &broker, &applied);
+                if self.put_topic(name, topic, &broker, &applied) {
+                    new_topics.note(name);
+                }
             }
+            new_topics.log(&broker);
         }
         Ok(applied.result)
     }
@@ -265,14 +269,21 @@ impl RouteChanges {
         live.data_version.state_version <= version.state_version
     }
 
-    fn put_topic(&self, name: &str, topic: &TopicConfig, broker: &Arc<str>, applied: &Applied) {
+    /// Returns whether the topic is new here.
+    fn put_topic(
+        &self,
+        name: &str,
+        topic: &TopicConfig,
+        broker: &Arc<str>,
+        applied: &Applied,
+    ) -> bool {
         if name.is_empty() || name.len() > MAX_RETRY_TOPIC_LEN {
             tracing::warn!(
                 broker = &**broker,
                 len = name.len(),
                 "a registered topic has no name or one that is too long; left out"
             );
-            return;
+            return false;
         }
         let mut queues = TopicQueues::of(topic);
         if applied.wipe_write {
@@ -280,7 +291,32 @@ impl RouteChanges {
         }
         self.tables
             .topics
-            .put(name, broker, queues, applied.version_changed);
+            .put(name, broker, queues, applied.version_changed)
+    }
+}
+
+/// The topics that a registration brought, told in one line however many they are.
+#[derive(Default)]
+struct NewTopics {
+    count: usize,
+    first: Vec<String>,
+}
+
+impl NewTopics {
+    /// Names told; the rest is counted.
+    const MAX_NAMES: usize = 5;
+
+    fn note(&mut self, name: &str) {
+        self.count += 1;
+        if self.first.len() < Self::MAX_NAMES {
+            self.first.push(name.to_owned());
+        }
+    }
+
+    fn log(&self, broker: &str) {
+        if self.count > 0 {
+            tracing::info!(broker, count = self.count, first = ?self.first, "new topics");
+        }
     }
 }
 

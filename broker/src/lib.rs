@@ -19,6 +19,7 @@ mod locks;
 mod log_limit;
 mod metrics;
 mod offsets;
+mod opening;
 mod persist;
 mod ports;
 mod pull;

@@ -7,7 +7,7 @@ use mainstem_common::remoting::BindError;
 use socket2::{Domain, Socket, Type};
 
 use crate::broker::StartError;
-use crate::config::{BrokerConfig, FastPort};
+use crate::config::FastPort;
 
 /// Attempts to find a free pair.
 const MAX_ATTEMPTS: usize = 64;
@@ -31,6 +31,16 @@ fn reserve(addr: SocketAddr) -> Result<(Socket, SocketAddr), BindError> {
     bind().map_err(|source| BindError { addr, source })
 }
 
+/// The port of the fast port for a main port, as configured.
+fn fast_port_for(fast: FastPort, main: u16) -> Result<Option<u16>, StartError> {
+    match fast {
+        FastPort::Off => Ok(None),
+        FastPort::Port(port) => Ok(Some(port)),
+        FastPort::Auto if main > 2 => Ok(Some(main - 2)),
+        FastPort::Auto => Err(StartError::NoFastPort { listen_port: main }),
+    }
+}
+
 /// Reserves the main port and, unless it is off, the fast port.
 pub(crate) fn reserve_ports(
     ip: IpAddr,
@@ -41,7 +51,7 @@ pub(crate) fn reserve_ports(
     loop {
         attempts += 1;
         let (socket, main) = reserve(SocketAddr::new(ip, main_port))?;
-        let Some(fast_port) = BrokerConfig::fast_port_for(fast, main.port())? else {
+        let Some(fast_port) = fast_port_for(fast, main.port())? else {
             return Ok(ReservedPorts {
                 main,
                 fast: None,

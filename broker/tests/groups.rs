@@ -1,16 +1,16 @@
-//! Members, offsets, retries, delays, topics and groups over a real socket.
+//! Members of groups, their offsets and locks, over a real socket.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstem_common::protocol::{ConsumerList, LockBatchResponse};
 use mainstem_common::remoting::code::{request, response};
 use mainstem_common::remoting::{Command, PeerAnswer, PeerRequests};
-use support::{PullOf, TestBroker, TestClient, bodies, ext, ext_keys, messages, until};
+use support::{PullOf, TestBroker, TestClient, bodies, ext, until};
 
 /// Counts the notices of changed members.
 #[derive(Debug, Default)]
@@ -273,112 +273,6 @@ async fn missing_clients_have_their_own_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_sent_back_returns_after_its_delay_and_then_goes_to_the_dead_letters() {
-    let broker = TestBroker::with(|config| {
-        config.delay_levels = mainstem_broker::DelayLevels::parse("1s 1s 1s 1s").unwrap();
-    })
-    .await;
-    let client = broker.client();
-    let sent = client
-        .send_ok("T", 0, "TAGS\u{1}TagA\u{2}KEYS\u{1}k\u{2}", b"again")
-        .await;
-    let id = ext(&sent, "msgId").unwrap().to_owned();
-    let back = async |offset: i64, level: &str| {
-        client
-            .ask(
-                request::CONSUMER_SEND_MSG_BACK,
-                &[
-                    ("offset", &offset.to_string()),
-                    ("group", "cg"),
-                    ("delayLevel", level),
-                    ("maxReconsumeTimes", "1"),
-                    ("originMsgId", "x"),
-                ],
-            )
-            .await
-    };
-    let started = Instant::now();
-    let reply = back(i64::from_str_radix(&id[16..], 16).unwrap(), "1").await;
-    assert_eq!(reply.code, response::SUCCESS, "{:?}", reply.remark);
-    let retry = PullOf {
-        topic: "%RETRY%cg",
-        sys_flag: 6,
-        suspend_ms: 10_000,
-        ..PullOf::default()
-    };
-    let pulled = client.pull(&retry).await;
-    let waited = started.elapsed();
-    let message = messages(&pulled).remove(0);
-    assert!(
-        waited >= Duration::from_millis(990) && waited < Duration::from_secs(5),
-        "{waited:?}"
-    );
-    assert_eq!(message.body, b"again");
-    assert_eq!(message.reconsume_times, 1);
-    assert_eq!(message.properties.get("RETRY_TOPIC"), Some("T"));
-    assert_eq!(
-        message.properties.get("ORIGIN_MESSAGE_ID"),
-        Some(id.as_str())
-    );
-    assert_eq!(message.properties.get("REAL_TOPIC"), Some("%RETRY%cg"));
-    assert_eq!(message.properties.get("TAGS"), Some("TagA"));
-
-    assert_eq!(
-        back(message.physical_offset, "0").await.code,
-        response::SUCCESS
-    );
-    let dead = client
-        .pull(&PullOf {
-            topic: "%DLQ%cg",
-            sys_flag: 6,
-            suspend_ms: 10_000,
-            ..PullOf::default()
-        })
-        .await;
-    let dead = messages(&dead).remove(0);
-    assert_eq!(dead.reconsume_times, 2);
-    assert_eq!(dead.properties.get("DELAY"), Some("0"));
-    assert_eq!(back(999_999, "0").await.code, response::SYSTEM_ERROR);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delayed_message_comes_when_its_time_has_come_with_its_properties() {
-    let broker = TestBroker::start().await;
-    let client = broker.client();
-    client.create_topic("T", 2, 6).await;
-    let started = Instant::now();
-    client
-        .send_ok("T", 1, "DELAY\u{1}1\u{2}KEYS\u{1}k\u{2}", b"later")
-        .await;
-    let reply = client
-        .send_ok("T", 1, "DELAY\u{1}30\u{2}", b"much later")
-        .await;
-    assert_eq!(ext(&reply, "queueId"), Some("1"));
-    let pulled = client
-        .pull(&PullOf {
-            queue_id: 1,
-            sys_flag: 6,
-            suspend_ms: 10_000,
-            ..PullOf::default()
-        })
-        .await;
-    assert!(started.elapsed() >= Duration::from_millis(990));
-    assert_eq!(bodies(&pulled), ["later"]);
-    let message = messages(&pulled).remove(0);
-    assert_eq!(message.properties.get("REAL_TOPIC"), Some("T"));
-    assert_eq!(message.properties.get("REAL_QID"), Some("1"));
-    assert_eq!(message.properties.get("DELAY"), Some("1"));
-    assert_eq!(
-        broker
-            .broker()
-            .store()
-            .queue_bounds("SCHEDULE_TOPIC_XXXX", 17)
-            .max,
-        1
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queue_locks_belong_to_one_client() {
     let broker = TestBroker::start().await;
     let client = broker.client();
@@ -497,126 +391,4 @@ async fn a_reset_reaches_the_consumer_with_its_next_pull_and_blocks_its_commits_
         broker.broker().core().offsets().committed("cg", "T", 0),
         Some(3)
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topics_and_groups_are_set_up_and_removed_by_request() {
-    let broker = TestBroker::start().await;
-    let client = broker.client();
-    client.create_topic("Made", 8, 6).await;
-    for (topic, code) in [
-        ("bad topic!", response::INVALID_PARAMETER),
-        ("TBW102", response::INVALID_PARAMETER),
-    ] {
-        let reply = client
-            .ask(
-                request::UPDATE_AND_CREATE_TOPIC,
-                &[
-                    ("topic", topic),
-                    ("defaultTopic", "TBW102"),
-                    ("readQueueNums", "2"),
-                    ("writeQueueNums", "2"),
-                    ("perm", "6"),
-                ],
-            )
-            .await;
-        assert_eq!(reply.code, code);
-    }
-    let got = client
-        .ask(request::GET_TOPIC_CONFIG, &[("topic", "Made")])
-        .await;
-    assert_eq!(
-        String::from_utf8(got.body.to_vec()).unwrap(),
-        r#"{"attributes":{},"order":false,"perm":6,"readQueueNums":8,"topicFilterType":"SINGLE_TAG","topicName":"Made","topicSysFlag":0,"writeQueueNums":8}"#
-    );
-    client.send_ok("Made", 0, "", b"x").await;
-    let stats = client
-        .ask(request::GET_TOPIC_STATS_INFO, &[("topic", "Made")])
-        .await;
-    assert!(String::from_utf8_lossy(&stats.body).contains(
-        r#"{"brokerName":"broker-a","queueId":0,"topic":"Made"}:{"lastUpdateTimestamp":"#
-    ));
-    let group = client
-        .ask(
-            request::GET_SUBSCRIPTIONGROUP_CONFIG,
-            &[("group", "made_by_asking")],
-        )
-        .await;
-    assert_eq!(group.code, response::SUCCESS);
-    let removed = client
-        .ask(
-            request::DELETE_SUBSCRIPTIONGROUP,
-            &[("groupName", "made_by_asking"), ("cleanOffset", "true")],
-        )
-        .await;
-    assert_eq!(removed.code, response::SUCCESS);
-    assert!(!broker.broker().core().groups().contains("made_by_asking"));
-    assert_eq!(
-        client
-            .ask(request::DELETE_TOPIC_IN_BROKER, &[("topic", "Made")])
-            .await
-            .code,
-        response::SUCCESS
-    );
-    assert!(!broker.broker().core().topics().contains("Made"));
-    assert_eq!(
-        client
-            .ask(request::DELETE_TOPIC_IN_BROKER, &[("topic", "TBW102")])
-            .await
-            .code,
-        response::INVALID_PARAMETER
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_are_shown_and_changed_and_a_bad_one_changes_nothing() {
-    let broker = TestBroker::start().await;
-    let client = broker.client();
-    let shown = client.ask(request::GET_BROKER_CONFIG, &[]).await;
-    assert!(ext(&shown, "version").unwrap().contains("counter"));
-    assert!(String::from_utf8_lossy(&shown.body).contains("autoCreateTopicEnable=true"));
-    let change = |text: &str| {
-        client.call(Command::request(request::UPDATE_BROKER_CONFIG).with_body(text.to_owned()))
-    };
-    assert_eq!(
-        change("autoCreateTopicEnable=false\n").await.code,
-        response::SUCCESS
-    );
-    assert_eq!(
-        client.send("New", 0, "", b"x").await.code,
-        response::TOPIC_NOT_EXIST
-    );
-    assert_eq!(
-        change("autoCreateTopicEnable=true\nlistenPort=1\n")
-            .await
-            .code,
-        response::INVALID_PARAMETER
-    );
-    assert_eq!(
-        client.send("New", 0, "", b"x").await.code,
-        response::TOPIC_NOT_EXIST
-    );
-    assert_eq!(
-        change("brokerConfigPath=/x\n").await.code,
-        response::NO_PERMISSION
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn runtime_info_has_what_tools_parse() {
-    let broker = TestBroker::start().await;
-    let client = broker.client();
-    client.send_ok("T", 0, "", b"x").await;
-    let reply = client.ask(request::GET_BROKER_RUNTIME_INFO, &[]).await;
-    let table = mainstem_common::protocol::KvTable::from_json(&reply.body)
-        .unwrap()
-        .table;
-    assert_eq!(table["putTps"].split(' ').count(), 3);
-    for token in table["putTps"].split(' ') {
-        token.parse::<f64>().unwrap();
-    }
-    assert_eq!(table["brokerActive"], "true");
-    assert_eq!(table["msgPutTotalTodayNow"], "1");
-    table["commitLogDiskRatio"].parse::<f64>().unwrap();
-    assert!(ext_keys(&reply).is_empty());
 }

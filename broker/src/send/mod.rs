@@ -2,23 +2,24 @@
 //! reuses; a send returns at once where the message lies and the log position at which it is durable.
 
 mod batch;
+mod error;
 mod properties;
 mod send_back;
+mod single;
 
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mainstem_record::topic::NameError;
-use mainstem_record::{NewRecord, topic};
-use mainstem_store::{AppendError, Batch, Store};
+use mainstem_record::topic;
+use mainstem_store::{Batch, Store};
 
 use crate::broker_core::BrokerCore;
 use crate::stats::BrokerStats;
 use crate::topics::Topic;
+pub use error::SendError;
 pub use properties::PropertiesError;
-use properties::{Additions, Scheduled};
 pub use send_back::{SendBackError, SendBackRequest};
 
 /// A message to be stored.
@@ -63,108 +64,6 @@ pub struct Sent {
     pub durable_at: u64,
     /// Whether the producer wants to wait for that.
     pub waits_for_disk: bool,
-}
-
-/// Why a message was not stored.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SendError {
-    /// The topic's name is not allowed.
-    #[error(transparent)]
-    TopicName(#[from] NameError),
-    /// The topic is the system's.
-    #[error("Sending message to topic[{topic}] is forbidden.")]
-    Closed {
-        /// Topic.
-        topic: String,
-    },
-    /// The broker takes no messages.
-    #[error(
-        "the broker[{broker}] sending message is forbidden: brokerPermission lacks the write bit"
-    )]
-    NotWritable {
-        /// Address of the broker.
-        broker: SocketAddr,
-    },
-    /// There is no such topic.
-    #[error(
-        "topic[{topic}] not exist, apply first please! Create it, or enable autoCreateTopicEnable."
-    )]
-    NoSuchTopic {
-        /// Topic.
-        topic: String,
-    },
-    /// The topic has no such queue.
-    #[error(
-        "request queueId[{queue_id}] is illegal, topic[{topic}] has {write_queues} write queues and {read_queues} read queues. Producer: {producer}"
-    )]
-    NoSuchQueue {
-        /// Topic.
-        topic: String,
-        /// Queue asked for.
-        queue_id: i32,
-        /// Write queues of the topic.
-        write_queues: i32,
-        /// Read queues of the topic.
-        read_queues: i32,
-        /// Where the producer is.
-        producer: SocketAddr,
-    },
-    /// A retry topic whose group is unknown.
-    #[error(
-        "subscription group not exist, {group}: create it, or enable autoCreateSubscriptionGroup"
-    )]
-    NoSuchGroup {
-        /// Group.
-        group: String,
-    },
-    /// A message without a body.
-    #[error("message body is empty")]
-    EmptyBody,
-    /// The body is too long.
-    #[error(
-        "the message is illegal, maybe msg body or properties length not matched. msg body length limit {limit}B, msg properties length limit 32KB. The body has {len}B."
-    )]
-    BodyTooLong {
-        /// Length of the body.
-        len: usize,
-        /// `maxMessageSize`.
-        limit: usize,
-    },
-    /// The properties cannot be stored.
-    #[error(transparent)]
-    Properties(#[from] PropertiesError),
-    /// The items of a batch cannot be stored.
-    #[error("the batch is illegal: {cause}")]
-    Batch {
-        /// What is wrong.
-        cause: String,
-    },
-    /// Half messages are not served.
-    #[error(
-        "the broker[{broker}] sending transaction message is forbidden: this broker does not serve transactions"
-    )]
-    Transaction {
-        /// Address of the broker.
-        broker: SocketAddr,
-    },
-    /// Arbitrary delays are not served.
-    #[error(
-        "accurate timer message is not enabled, timerWheelEnable is false: use a delay level (property DELAY)"
-    )]
-    Timer,
-    /// Too much waits for the disk.
-    #[error(
-        "[REJECTREQUEST] the disk is {behind_bytes} bytes behind, the limit is {limit_bytes} (maxUnflushedBytes): the device is stalled or too slow; retry"
-    )]
-    Busy {
-        /// Bytes appended and not yet durable.
-        behind_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The store refused.
-    #[error(transparent)]
-    Store(#[from] AppendError),
 }
 
 /// What a stream of sends (a connection) reuses: the batch of appends that one kick publishes, the last topic, and the
@@ -321,10 +220,11 @@ impl BrokerCore {
                 limit: self.config.max_message_bytes,
             });
         }
-        if topic.is_retry && !request.is_batch {
-            if let Some(dead) = self.dead_letter_topic(topic, request)? {
-                return self.send_single(sender, &dead, 0, request, false);
-            }
+        if topic.is_retry
+            && !request.is_batch
+            && let Some(dead) = self.dead_letter_topic(topic, request)?
+        {
+            return self.send_single(sender, &dead, 0, request, false);
         }
         if request.is_batch {
             self.send_batch(sender, topic, queue_id, request)
@@ -374,86 +274,6 @@ impl BrokerCore {
             return Ok(None);
         }
         Ok(Some(self.ensure_dead_letter_topic(group)))
-    }
-
-    fn send_single(
-        &self,
-        sender: &mut Sender,
-        topic: &Arc<Topic>,
-        queue_id: i32,
-        request: &SendRequest<'_>,
-        may_delay: bool,
-    ) -> Result<Sent, SendError> {
-        let wishes = properties::wishes(request.properties)?;
-        if wishes.transaction
-            && !(request.reconsume_times > 0 && wishes.delay_level.is_some_and(|level| level > 0))
-        {
-            return Err(SendError::Transaction {
-                broker: self.store_host,
-            });
-        }
-        let delay = wishes.delay_level.filter(|level| *level > 0 && may_delay);
-        if wishes.timer && delay.is_none() {
-            return Err(SendError::Timer);
-        }
-        let scheduled = delay.map(|level| Scheduled {
-            level: level.min(self.config.delay_levels.max_level()),
-            real_topic: &topic.name,
-            real_queue_id: queue_id,
-        });
-        let additions = Additions {
-            region_id: &self.config.region_id,
-            trace_on: self.live.trace_on(),
-            cluster_name: &self.config.cluster_name,
-        };
-        let Sender {
-            batch,
-            properties: stored,
-            new_key,
-            unique_key,
-            has_unique_key,
-            ..
-        } = sender;
-        stored.clear();
-        *unique_key = properties::write_stored(
-            request.properties,
-            &additions,
-            scheduled.as_ref(),
-            stored,
-            |out| {
-                new_key.clear();
-                self.unique_keys.write_next(new_key);
-                out.extend_from_slice(new_key.as_bytes());
-            },
-        );
-        *has_unique_key = true;
-        let (target, target_queue) = match &scheduled {
-            Some(scheduled) => (topic::SCHEDULE, scheduled.level - 1),
-            None => (&*topic.name, queue_id),
-        };
-        let appended = batch.append(&NewRecord {
-            topic: target,
-            queue_id: target_queue,
-            flag: request.flag,
-            sys_flag: request.sys_flag,
-            born_timestamp_ms: request.born_timestamp_ms,
-            born_host: request.born_host,
-            store_host: self.store_host,
-            reconsume_times: request.reconsume_times,
-            prepared_transaction_offset: 0,
-            body: request.body,
-            properties: stored,
-        })?;
-        let size = u64::from(appended.size);
-        sender.uncounted = (sender.uncounted.0 + 1, sender.uncounted.1 + size);
-        Ok(Sent {
-            queue_id,
-            queue_offset: appended.queue_offset,
-            physical_offset: appended.physical_offset,
-            more_physical_offsets: Vec::new(),
-            durable_at: appended.durable_at,
-            waits_for_disk: !wishes.no_wait,
-        })
     }
 }
 

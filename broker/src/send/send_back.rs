@@ -101,7 +101,7 @@ impl BrokerCore {
                 host: view.store_host(),
                 physical_offset: view.physical_offset(),
             };
-            properties.set(property::ORIGIN_MESSAGE_ID, &id.to_string());
+            properties.set(property::ORIGIN_MESSAGE_ID, id.to_string());
         }
         let limit = request.max_reconsume_times.unwrap_or(group.retry_max_times);
         let dead = view.reconsume_times() >= limit || request.delay_level < 0;
@@ -124,10 +124,10 @@ impl BrokerCore {
                 level.min(self.config.delay_levels.max_level()),
             )
         };
-        properties.set(property::DELAY, &level.to_string());
+        properties.set(property::DELAY, level.to_string());
         if !dead {
             properties.set(property::REAL_TOPIC, &*topic.name);
-            properties.set(property::REAL_QID, &queue_id.to_string());
+            properties.set(property::REAL_QID, queue_id.to_string());
         }
         let (target, target_queue) = if dead {
             (&*topic.name, 0)

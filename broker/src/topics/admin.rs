@@ -142,20 +142,17 @@ impl BrokerCore {
         let (topic, version) = self.topics.put(config);
         tracing::info!(topic = %name, read_queues = topic.config.read_queue_nums, write_queues = topic.config.write_queue_nums,
             perm = topic.config.perm, new = known.is_none(), "a topic was set up by request");
-        self.save_topic(&topic.config)
-            .await
-            .map_err(|error| PutTopicError::NotSaved {
-                topic: name.clone(),
-                cause: error.to_string(),
-            })?;
         self.parked.wake_topic(&name);
-        self.registration
-            .register_topic(
-                &self.registered_config(&topic.config),
-                version,
-                REGISTRATION_WAIT,
-            )
-            .await;
+        let registered = self.registered_config(&topic.config);
+        let (saved, ()) = tokio::join!(
+            self.save_topic(&topic.config),
+            self.registration
+                .register_topic(&registered, version, REGISTRATION_WAIT)
+        );
+        saved.map_err(|error| PutTopicError::NotSaved {
+            topic: name.clone(),
+            cause: error.to_string(),
+        })?;
         Ok(())
     }
 

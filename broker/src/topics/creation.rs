@@ -77,19 +77,16 @@ impl BrokerCore {
             after = default_topic,
             "a topic was created by its first send"
         );
-        self.save_topic(&topic.config)
-            .await
-            .map_err(|error| CreateTopicError::NotSaved {
-                topic: name.to_owned(),
-                cause: error.to_string(),
-            })?;
-        self.registration
-            .register_topic(
-                &self.registered_config(&topic.config),
-                version,
-                REGISTRATION_WAIT,
-            )
-            .await;
+        let registered = self.registered_config(&topic.config);
+        let (saved, ()) = tokio::join!(
+            self.save_topic(&topic.config),
+            self.registration
+                .register_topic(&registered, version, REGISTRATION_WAIT)
+        );
+        saved.map_err(|error| CreateTopicError::NotSaved {
+            topic: name.to_owned(),
+            cause: error.to_string(),
+        })?;
         Ok(topic)
     }
 

@@ -43,6 +43,7 @@ pub(crate) struct Lines {
     reader: Box<dyn BufRead + Send>,
     limit: usize,
     number: u64,
+    read_bytes: u64,
 }
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -77,7 +78,13 @@ impl Lines {
             reader,
             limit,
             number: 0,
+            read_bytes: 0,
         }
+    }
+
+    /// Bytes read so far, line ends included.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 }
 
@@ -94,7 +101,7 @@ impl Iterator for Lines {
             .read_until(b'\n', &mut bytes)
         {
             Ok(0) => return None,
-            Ok(_) => {}
+            Ok(read) => self.read_bytes += read as u64,
             Err(cause) => {
                 return Some(Err(LineError::Read {
                     input: self.input.clone(),

@@ -36,7 +36,7 @@ pub use outcome::{
     ReadStatus, Usage,
 };
 pub use queue_counter::QueueCounter;
-pub use queues::{CreateQueueError, QueueUnit};
+pub use queues::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueUnit};
 pub use slice::RecordSlice;
 pub use store::{Batch, Store};
 pub use watermarks::Watermarks;

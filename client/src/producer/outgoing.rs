@@ -41,15 +41,13 @@ impl Outgoing {
                 sys_flag = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
             }
         }
-        let (flag, properties) = (message.flag(), message.stored_properties());
-        let (topic, unique_key) = message.into_name();
         Self {
-            topic,
-            flag,
+            topic: Arc::clone(message.shared_topic()),
+            flag: message.flag(),
             sys_flag,
             body,
-            properties,
-            unique_key,
+            properties: stored_properties(&message),
+            unique_key: message.unique_key().unwrap_or_default().to_owned(),
             is_batch: false,
         }
     }
@@ -84,11 +82,12 @@ impl Outgoing {
                     "the batch to topic {topic} holds a delayed message, which brokers refuse; send that one alone"
                 )));
             }
-            let properties = message.stored_properties();
+            let mut properties = Vec::new();
+            message.properties().encode_into(&mut properties);
             let item = BatchItem {
                 flag: message.flag(),
                 body: message.body(),
-                properties: properties.as_bytes(),
+                properties: &properties,
             };
             batch::encode_item_into(&item, &mut body)
                 .map_err(|error| NotSentCause::Batch(error.to_string()))?;
@@ -122,6 +121,19 @@ impl Outgoing {
     }
 }
 
+/// The properties as a send's header carries them.
+fn stored_properties(message: &Message) -> String {
+    let properties = message.properties();
+    let mut text = String::with_capacity(properties.encoded_len());
+    for (name, value) in properties.iter() {
+        text.push_str(name);
+        text.push(char::from(property::NAME_VALUE_SEPARATOR));
+        text.push_str(value);
+        text.push(char::from(property::PROPERTY_SEPARATOR));
+    }
+    text
+}
+
 async fn compress(body: Bytes) -> Bytes {
     if body.len() <= COMPRESS_ELSEWHERE_OVER {
         return compression::compress_zlib(&body, COMPRESSION_LEVEL).into();
@@ -140,7 +152,7 @@ mod tests {
 
     fn message(topic: &str, body: impl Into<Bytes>) -> Message {
         let mut message = Message::builder(topic).body(body).build().unwrap();
-        message.set_unique_key("K1".to_owned());
+        message.properties_mut().set(property::UNIQ_KEY, "K1");
         message
     }
 

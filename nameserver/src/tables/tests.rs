@@ -4,7 +4,7 @@ use mainstem_common::protocol::{
     ClusterInfo, DataVersion, QueueData, RegisterBrokerBody, TopicConfig, TopicRoute,
 };
 
-use super::registration::RegisterError;
+use super::register::RegisterError;
 use super::*;
 
 fn changes() -> RouteChanges {

@@ -89,7 +89,8 @@ impl CommitLog {
         Ok(Head::Record { len: size as usize })
     }
 
-    /// Scans the part of one file below `to`; returns where it stopped and whether to go on.
+    /// Scans the records of one file that start below `to`; returns where it stopped and whether to
+    /// go on.
     fn scan_file(
         &self,
         file: &Arc<LogFile>,
@@ -98,10 +99,11 @@ impl CommitLog {
         visit: &mut ScanVisitor<'_>,
     ) -> Result<(u64, bool), ReadError> {
         let to = to.min(file.end());
+        let readable = self.marks.readable().min(file.end());
         let mut position = from;
         let mut chunk = RecordSlice::owned(Vec::new());
         let mut chunk_at = from;
-        while position + HEAD_BYTES as u64 <= to {
+        while position < to && position + HEAD_BYTES as u64 <= readable {
             // What of the chunk lies at or behind the position.
             let mut ahead = (chunk_at + chunk.len() as u64).saturating_sub(position) as usize;
             let mut wanted = HEAD_BYTES;
@@ -113,7 +115,9 @@ impl CommitLog {
                 }
             }
             if ahead < wanted {
-                let len = wanted.max(SCAN_CHUNK_BYTES).min((to - position) as usize);
+                let len = wanted
+                    .max(SCAN_CHUNK_BYTES)
+                    .min((readable - position) as usize);
                 if len < wanted {
                     return Err(invalid(
                         position,

@@ -61,6 +61,22 @@ impl Derived {
         self.query(topic, KeyKind::UniqueKey, key, max, begin_ms..=end_ms, log)
     }
 
+    /// Messages of `topic` with a tag; see [`query`](Self::query).
+    ///
+    /// # Errors
+    /// When index or log cannot be read.
+    pub(crate) fn query_tag(
+        &self,
+        topic: &str,
+        tag: &str,
+        max: usize,
+        begin_ms: i64,
+        end_ms: i64,
+        log: &dyn LogReader,
+    ) -> Result<Vec<RecordSlice>, ReadError> {
+        self.query(topic, KeyKind::Tag, tag, max, begin_ms..=end_ms, log)
+    }
+
     /// Messages of `topic` with `key`, stored in `times_ms`, newest first.
     ///
     /// # Errors

@@ -13,18 +13,21 @@
 
 mod append;
 mod file;
+mod flush;
 mod format;
 mod key;
 mod name;
+mod open;
 mod pending;
 mod state;
 
 use std::io;
 
-use self::append::{Appender, ROUND_ENTRIES};
+use self::append::Appender;
 use self::file::{DIRECTORY, IndexFile, path_of};
 pub(crate) use self::format::Geometry;
 pub(crate) use self::key::{KeyPrefix, tags_code};
+use self::open::{open_files, take_foreign, take_own};
 use self::pending::Pending;
 use self::state::{State, StateFile};
 use crate::disk::Disk;
@@ -96,7 +99,7 @@ impl KeyIndex {
         let mut appender = Appender::default();
         let own = loaded.is_some();
         let state = match loaded {
-            Some(loaded) => take_own(&*disk, &mut files, &mut appender, loaded)?,
+            Some(loaded) => take_own(&*disk, &files, &mut appender, loaded)?,
             None => take_foreign(&*disk, &mut files, foreign)?,
         };
         // A writer that stopped cleanly has added all keys of the record that it added last.
@@ -211,138 +214,6 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// Writes everything added so far into files and makes it durable. `dispatched` tells the
-    /// position up to which the log's keys were added.
-    ///
-    /// # Errors
-    /// When the disk refuses. Nothing is lost; the next call goes on.
-    pub(crate) fn flush(&self, now_ms: i64, dispatched: impl FnOnce() -> u64) -> io::Result<()> {
-        let writer = &mut *self.writer.lock();
-        // Before the entries are taken: every record below it is among them.
-        let upto = dispatched();
-        self.pending.lock().entries.seal();
-        loop {
-            let result = self.round(writer, now_ms, upto);
-            if result.is_err() {
-                writer.replay = true;
-            }
-            if !result? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// One round; false when nothing is left to write.
-    fn round(&self, writer: &mut Writer, now_ms: i64, upto: u64) -> io::Result<bool> {
-        self.repair(writer)?;
-        let batches = self.pending.lock().entries.oldest(ROUND_ENTRIES);
-        let waiting: usize = batches.iter().map(|batch| batch.entries().len()).sum();
-        if waiting == writer.covered {
-            self.drop_covered(writer);
-            if writer.state.resume < upto {
-                writer.state.resume = upto;
-                writer.state_file.write(&writer.state)?;
-            }
-            writer.appender.shrink();
-            return Ok(false);
-        }
-        let file = self.writable_file(writer, now_ms)?;
-        let appended = writer.appender.append(&file, &batches, writer.covered)?;
-        let next = State {
-            // The newest record may have more keys, in the next round: it counts as not done.
-            resume: appended.header.end_position.max(writer.state.resume),
-            file: file.name().to_owned(),
-            header: appended.header,
-            slots_through: appended.first,
-            sealed_ms: writer.state.sealed_ms,
-        };
-        writer.state_file.write(&next)?;
-        writer.state = next;
-        writer.covered += writer.appender.len();
-        writer.appender.publish(&file, &appended)?;
-        self.drop_covered(writer);
-        Ok(true)
-    }
-
-    /// After an error: whatever the slots are, the state and the entries that it names hold.
-    fn repair(&self, writer: &mut Writer) -> io::Result<()> {
-        if !writer.replay {
-            return Ok(());
-        }
-        let file = self.files.read().last().cloned();
-        if let Some(file) = file.filter(|file| file.name() == writer.state.file) {
-            file.assume_header(writer.state.header);
-            writer
-                .appender
-                .replay(&file, writer.state.slots_through.max(1))?;
-        }
-        self.drop_covered(writer);
-        writer.replay = false;
-        Ok(())
-    }
-
-    /// Takes the batches that are in files, slots and all, out of memory.
-    fn drop_covered(&self, writer: &mut Writer) {
-        let intake = &mut *self.pending.lock();
-        while let Some(oldest) = intake.entries.oldest(1).first() {
-            let Some(rest) = writer.covered.checked_sub(oldest.entries().len()) else {
-                break;
-            };
-            writer.covered = rest;
-            intake.entries.written(1);
-        }
-    }
-
-    /// The newest file, or a new one when it is full.
-    fn writable_file(&self, writer: &mut Writer, now_ms: i64) -> io::Result<Arc<IndexFile>> {
-        let newest = self.files.read().last().cloned();
-        if let Some(newest) = &newest {
-            if !newest.is_full() {
-                return Ok(Arc::clone(newest));
-            }
-            self.seal(writer, newest)?;
-        }
-        let mut last = newest.as_ref().map(|file| file.name().to_owned());
-        let (name, file) = loop {
-            let name = name::next_name(now_ms, last.as_deref());
-            match IndexFile::create(&*self.disk, &name, self.geometry) {
-                Ok(file) => break (name, Arc::new(file)),
-                // One that was left alone has the name.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = Some(name),
-                Err(error) => return Err(error),
-            }
-        };
-        self.files.write().push(Arc::clone(&file));
-        tracing::debug!(file = %self.disk.display(&path_of(&name)), "new index file");
-        Ok(file)
-    }
-
-    /// Makes a file's slots durable and says so.
-    fn seal(&self, writer: &mut Writer, file: &IndexFile) -> io::Result<()> {
-        file.file().sync_data()?;
-        let mut state = writer.state.clone();
-        if state.file == file.name() {
-            state.slots_through = state.header.next_entry;
-        }
-        if file.is_full() {
-            state.sealed_ms = state.sealed_ms.max(file.header().end_ms);
-        }
-        writer.state_file.write(&state)?;
-        writer.state = state;
-        Ok(())
-    }
-
-    /// Flushes and leaves the newest file complete, as at a clean stop.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(crate) fn close(&self, now_ms: i64, dispatched: impl FnOnce() -> u64) -> io::Result<()> {
-        self.flush(now_ms, dispatched)?;
-        let writer = &mut *self.writer.lock();
-        let newest = self.files.read().last().cloned();
-        newest.map_or(Ok(()), |newest| self.seal(writer, &newest))
-    }
-
     /// Removes the files, except the newest, that only point below `min_position`; returns how
     /// many.
     ///
@@ -366,119 +237,5 @@ impl KeyIndex {
             self.disk.sync_dir(DIRECTORY)?;
         }
         Ok(expired.len())
-    }
-
-    /// Number of index files.
-    pub(crate) fn file_count(&self) -> usize {
-        self.files.read().len()
-    }
-}
-
-/// Opens all index files of the geometry, oldest first. Files behind the newest that our state
-/// knows never got an entry that counts and are removed.
-fn open_files(
-    disk: &dyn Disk,
-    geometry: Geometry,
-    newest: Option<&str>,
-) -> io::Result<Vec<Arc<IndexFile>>> {
-    let names = match disk.list(DIRECTORY) {
-        Ok(names) => names,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut files = Vec::new();
-    for name in names {
-        if !name::is_name(&name) {
-            continue;
-        }
-        if newest.is_some_and(|newest| name.as_str() > newest) {
-            disk.remove(&path_of(&name))?;
-            continue;
-        }
-        match IndexFile::open(disk, &name, geometry) {
-            Ok(file) => files.push(Arc::new(file)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                tracing::error!(
-                    file = %disk.display(&path_of(&name)), %error,
-                    "not an index file of the configured size (maxHashSlotNum, maxIndexNum): left alone, its keys cannot be queried"
-                );
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(files)
-}
-
-/// Brings files into the state that we left.
-fn take_own(
-    disk: &dyn Disk,
-    files: &mut Vec<Arc<IndexFile>>,
-    appender: &mut Appender,
-    loaded: state::Loaded,
-) -> io::Result<State> {
-    let mut state = loaded.state;
-    if state.file.is_empty() {
-        return Ok(state);
-    }
-    let Some(newest) = files.last().filter(|file| file.name() == state.file) else {
-        let left = describe(files);
-        tracing::error!(
-            file = %disk.display(&path_of(&state.file)), from = left.resume,
-            "the newest index file is missing: keys are indexed again from the log, from where the files that are left end"
-        );
-        return Ok(left);
-    };
-    newest.assume_header(state.header);
-    if loaded.doubtful {
-        // A slot may point to an entry that only the lost state knew.
-        Appender::clear_slots(newest)?;
-        appender.replay(newest, 1)?;
-        state.slots_through = 1;
-    } else if state.slots_through < state.header.next_entry {
-        appender.replay(newest, state.slots_through.max(1))?;
-    }
-    appender.shrink();
-    Ok(state)
-}
-
-/// Takes over files that no state of ours describes.
-fn take_foreign(
-    disk: &dyn Disk,
-    files: &mut Vec<Arc<IndexFile>>,
-    foreign: Foreign,
-) -> io::Result<State> {
-    if let Foreign::SealedBy(sealed_ms) = foreign {
-        for file in files.extract_if(.., |file| {
-            file.header().end_ms > sealed_ms || !file.is_full()
-        }) {
-            tracing::warn!(
-                file = %disk.display(&path_of(file.name())),
-                "index file was in use when its writer crashed: removed, its keys are indexed again from the log"
-            );
-            disk.remove(&path_of(file.name()))?;
-        }
-    }
-    Ok(describe(files))
-}
-
-/// The state that intact files tell themselves.
-fn describe(files: &[Arc<IndexFile>]) -> State {
-    let header = files
-        .last()
-        .map_or_else(format::Header::default, |file| file.header());
-    let full = files.iter().filter(|file| file.is_full());
-    State {
-        resume: header.end_position,
-        file: files
-            .last()
-            .map_or_else(String::new, |file| file.name().to_owned()),
-        header,
-        slots_through: header.next_entry,
-        sealed_ms: full.map(|file| file.header().end_ms).max().unwrap_or(0),
     }
 }

@@ -71,10 +71,9 @@ fn damage_at_any_byte_costs_one_record_at_most_and_a_copy_is_kept() {
         journal.sync().unwrap();
     }
     let bytes = disk.read_whole(file::PATH).unwrap();
-    for at in 0..bytes.len() {
+    for (at, byte) in bytes.iter().enumerate() {
         let copy = disk.crash(1);
-        copy.damage(file::PATH, at as u64, &[bytes[at] ^ 0x41])
-            .unwrap();
+        copy.damage(file::PATH, at as u64, &[byte ^ 0x41]).unwrap();
         let journal = open(&copy);
         let entries = sorted(&journal, Table::Offsets);
         assert!(entries.len() >= 6, "byte {at}: {entries:?}");

@@ -32,13 +32,14 @@ use crate::disk::Disk;
 use crate::sync::{Arc, Mutex};
 
 pub(crate) use capture::Captured;
-pub(crate) use discover::Discovered;
 pub(crate) use queue::Pushed;
-pub use queue::Queue;
+pub(crate) use queue::Queue;
 pub(crate) use settle::Which;
-pub use table::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueTable};
+pub(crate) use table::QueueTable;
+pub use table::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES};
 pub(crate) use tail::Tail;
-pub use unit::{QueueUnit, UNIT_BYTES};
+pub use unit::QueueUnit;
+pub(crate) use unit::UNIT_BYTES;
 
 /// All queues of a store: the table, and the files behind it.
 #[derive(Debug)]

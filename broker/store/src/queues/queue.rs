@@ -14,7 +14,7 @@ const REMOVED: u8 = 2;
 
 /// A consume queue. Resident state: 184 bytes with its table entry, and the tail.
 #[derive(Debug)]
-pub struct Queue {
+pub(crate) struct Queue {
     topic: Arc<str>,
     queue_id: i32,
     /// Unique in this process, also among queues of one name: the key of cached files.
@@ -66,16 +66,12 @@ impl Queue {
     }
 
     /// The topic's name.
-    pub fn topic(&self) -> &str {
+    pub(crate) fn topic(&self) -> &str {
         &self.topic
     }
 
-    pub(super) fn topic_arc(&self) -> Arc<str> {
-        Arc::clone(&self.topic)
-    }
-
     /// The queue's number in its topic.
-    pub fn queue_id(&self) -> i32 {
+    pub(crate) fn queue_id(&self) -> i32 {
         self.queue_id
     }
 
@@ -84,7 +80,7 @@ impl Queue {
     }
 
     /// Position in the log below which records of this name belong to a deleted topic.
-    pub fn created_at(&self) -> u64 {
+    pub(crate) fn created_at(&self) -> u64 {
         self.created_at
     }
 
@@ -98,12 +94,12 @@ impl Queue {
     }
 
     /// Offset behind the newest readable message.
-    pub fn max(&self) -> u64 {
+    pub(crate) fn max(&self) -> u64 {
         self.max.load(Ordering::Acquire)
     }
 
     /// The queue's bounds. `min` may lag behind the log's oldest record; reading corrects it.
-    pub fn bounds(&self) -> QueueBounds {
+    pub(crate) fn bounds(&self) -> QueueBounds {
         // In this order: `min` never passes `max`.
         let min = self.min.load(Ordering::Acquire);
         QueueBounds {
@@ -132,7 +128,7 @@ impl Queue {
     }
 
     /// Whether the queue's topic was deleted; such a queue takes nothing any more.
-    pub fn is_removed(&self) -> bool {
+    pub(crate) fn is_removed(&self) -> bool {
         self.flags.load(Ordering::Acquire) & REMOVED != 0
     }
 
@@ -141,12 +137,12 @@ impl Queue {
     }
 
     /// Whether somebody waits for the queue's next message.
-    pub fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.flags.load(Ordering::Acquire) & WATCHED != 0
     }
 
     /// Marks that somebody waits, or that nobody does any more.
-    pub fn set_watched(&self, watched: bool) {
+    pub(crate) fn set_watched(&self, watched: bool) {
         self.set_flag(WATCHED, watched);
     }
 

@@ -91,18 +91,6 @@ impl Tail {
         before - self.memory_bytes()
     }
 
-    /// Drops the units from `end` on (the log was cut); returns the bytes of memory given back.
-    pub(super) fn truncate(&mut self, end: u64) -> usize {
-        let before = self.memory_bytes();
-        if end <= self.start {
-            *self = Self::new(end);
-        } else {
-            self.units
-                .truncate(usize::try_from(end - self.start).unwrap_or(usize::MAX));
-        }
-        before - self.memory_bytes()
-    }
-
     /// A tail as a snapshot kept it. `None` when `bytes` is no whole number of units.
     pub(super) fn restore(start: u64, bytes: &[u8]) -> Option<Self> {
         let (units, rest) = bytes.as_chunks::<UNIT_BYTES>();
@@ -156,16 +144,5 @@ mod tests {
         let copy = Tail::restore(5, tail.bytes(5, 100)).unwrap();
         assert_eq!((copy.start(), copy.end()), (5, 15));
         assert!(Tail::restore(5, &[0; 19]).is_none());
-    }
-
-    #[test]
-    fn a_cut_before_the_tail_empties_it() {
-        let mut tail = Tail::new(5);
-        tail.push(&unit(0));
-        tail.push(&unit(1));
-        tail.truncate(6);
-        assert_eq!((tail.start(), tail.end()), (5, 6));
-        tail.truncate(3);
-        assert_eq!((tail.start(), tail.end(), tail.memory_bytes()), (3, 3, 0));
     }
 }

@@ -3,7 +3,7 @@
 //! a queue is decided where they are read.
 
 /// Bytes of one unit.
-pub const UNIT_BYTES: usize = 20;
+pub(crate) const UNIT_BYTES: usize = 20;
 
 /// Record size in a unit that only fills the head of a file whose first real unit lies further in.
 const FILLER_SIZE: u32 = 0x7FFF_FFFF;
@@ -31,7 +31,7 @@ impl QueueUnit {
 
     /// The unit's bytes.
     #[must_use]
-    pub fn encode(&self) -> [u8; UNIT_BYTES] {
+    pub(crate) fn encode(&self) -> [u8; UNIT_BYTES] {
         let mut bytes = [0; UNIT_BYTES];
         bytes[..8].copy_from_slice(&self.physical_offset.to_be_bytes());
         bytes[8..12].copy_from_slice(&self.size.to_be_bytes());
@@ -42,7 +42,7 @@ impl QueueUnit {
     /// Reads a unit; every 20 bytes are one, [`is_record`](Self::is_record) tells whether it is
     /// in use.
     #[must_use]
-    pub fn decode(bytes: &[u8; UNIT_BYTES]) -> Self {
+    pub(crate) fn decode(bytes: &[u8; UNIT_BYTES]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, tags_code @ ..] = *bytes;
         Self {
             physical_offset: u64::from_be_bytes([a, b, c, d, e, f, g, h]),

@@ -48,7 +48,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn tick(&self) {
+    fn tick(&self) {
         self.derived.tick(&*self.log, &|| {
             self.log.flush().map(|_| self.log.watermarks().flushed())
         });

@@ -37,8 +37,7 @@ pub use batch::Batch;
 #[derive(Debug)]
 pub struct Store {
     shared: Arc<Shared>,
-    /// `None` once the store is closed.
-    threads: Mutex<Option<Vec<JoinHandle<()>>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What threads, batches and the store itself share.

@@ -177,6 +177,24 @@ impl Store {
         .unwrap_or_default()
     }
 
+    /// Messages of a topic with a tag, stored between two times, newest first, at most `max`.
+    pub fn query_tag(
+        &self,
+        topic: &str,
+        tag: &str,
+        max: usize,
+        begin_ms: i64,
+        end_ms: i64,
+    ) -> Vec<RecordSlice> {
+        logged(
+            self.shared
+                .derived
+                .query_tag(topic, tag, max, begin_ms, end_ms, self.log()),
+            "the key index",
+        )
+        .unwrap_or_default()
+    }
+
     /// Marks that somebody waits for the queue's next message: its arrivals are told to the
     /// [`on_arrival`](Store::on_arrival) callback. An unknown queue is created empty.
     pub fn watch_queue(&self, topic: &str, queue_id: i32) {

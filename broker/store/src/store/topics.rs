@@ -14,6 +14,11 @@ impl Store {
         self.shared.derived.queues().table().topics()
     }
 
+    /// Number of queues; at most [`MAX_QUEUES`](crate::MAX_QUEUES).
+    pub fn queue_count(&self) -> usize {
+        self.shared.derived.queues().table().len()
+    }
+
     /// Deletes a topic's queues: its messages cannot be read any more, though their bytes stay in
     /// the log until they expire. Durable when this returns.
     ///
@@ -21,11 +26,9 @@ impl Store {
     /// When the disk refuses; the topic is as before then.
     pub fn delete_topic(&self, topic: &str) -> Result<(), DeleteTopicError> {
         let shared = &self.shared;
-        shared.derived.delete_topic(
-            topic,
-            |during| shared.log.hold_appends(during),
-            || shared.log.flush().map(|_| ()),
-        )?;
+        shared
+            .derived
+            .delete_topic(topic, |during| shared.log.hold_appends(during))?;
         shared
             .dispatching
             .hold(|dispatcher| dispatcher.forget_removed());

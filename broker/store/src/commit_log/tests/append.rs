@@ -40,6 +40,34 @@ fn what_is_appended_is_read_and_found_again_after_a_reopen() {
 }
 
 #[test]
+fn a_scan_in_parts_of_any_size_visits_each_record_once() {
+    let disk = SimDisk::new();
+    let log = TestLog::open(&disk, FlushMode::Async).unwrap();
+    for n in 0..200u64 {
+        log.append("T", 0, &vec![1; (n * 13 % 1500) as usize])
+            .unwrap();
+    }
+    let expected: Vec<_> = log.records().iter().map(|record| record.0).collect();
+    for step in [1, 100, 1000, 33_333] {
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < log.log.readable() {
+            let to = at + step;
+            let reached = log
+                .log
+                .scan(at, to, &mut |position, _| {
+                    assert!(position < to);
+                    found.push(position);
+                    true
+                })
+                .unwrap();
+            assert!(reached > at);
+            at = reached;
+        }
+        assert_eq!(found, expected, "{step}");
+    }
+}
+
+#[test]
 fn a_file_ends_with_a_blank_when_a_record_and_a_blank_no_longer_fit() {
     let disk = SimDisk::new();
     let log = TestLog::open(&disk, FlushMode::Async).unwrap();

@@ -3,49 +3,25 @@
 //! that a queue never skips an offset, and that in steady state a message costs no allocation and
 //! no system call. Reads neither log nor files; one thread at a time drives it.
 
-use mainstem_record::{RecordView, property, sys_flag};
+mod record;
+mod state;
+
+use mainstem_record::sys_flag;
+
+use self::record::{Marks, messages_of};
 
 use crate::index::{KeyIndex, tags_code};
 use crate::outcome::Arrival;
 use crate::queues::{ConsumeQueues, CreateQueueError, Pushed, Queue, QueueUnit};
-use crate::sync::{Arc, AtomicI64, AtomicU64, OnceLock, Ordering};
+use crate::sync::{Arc, Ordering};
+
+pub(crate) use record::DispatchRecord;
+pub(crate) use state::{DispatchState, OnArrival};
 
 /// Recently used queues, found without a lock. A power of two; 16 KiB.
 const MEMO_SLOTS: usize = 2048;
 /// Most keys indexed of one record; the properties of one cannot hold more words than this.
 const MAX_KEYS: usize = 1 << 15;
-/// Properties that mark a batch stored as one record.
-const INNER_NUM: &[u8] = b"INNER_NUM";
-
-/// What the dispatcher needs of a record.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DispatchRecord<'a> {
-    pub(crate) position: u64,
-    pub(crate) size: u32,
-    pub(crate) topic: &'a str,
-    pub(crate) queue_id: i32,
-    pub(crate) queue_offset: u64,
-    pub(crate) sys_flag: i32,
-    pub(crate) store_timestamp_ms: i64,
-    /// The stored properties, as they are in the record.
-    pub(crate) properties: &'a [u8],
-}
-
-impl<'a> DispatchRecord<'a> {
-    pub(crate) fn of(position: u64, record: &RecordView<'a>) -> Self {
-        Self {
-            position,
-            size: u32::try_from(record.total_size()).unwrap_or(u32::MAX),
-            topic: record.topic(),
-            queue_id: record.queue_id(),
-            queue_offset: record.queue_offset().cast_unsigned(),
-            sys_flag: record.sys_flag(),
-            store_timestamp_ms: record.store_timestamp_ms(),
-            properties: record.properties().as_bytes(),
-        }
-    }
-}
-
 /// Why a record was not dispatched. Nothing of it is readable by its queue then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DispatchError {
@@ -87,42 +63,6 @@ pub(crate) enum DispatchError {
     },
 }
 
-/// Called for each message that arrives in a watched queue.
-pub(crate) type OnArrival = Box<dyn Fn(&Arrival<'_>) + Send + Sync>;
-
-/// What dispatcher and others share.
-#[derive(Default)]
-pub(crate) struct DispatchState {
-    /// Everything below this log position is in queues and index.
-    position: AtomicU64,
-    /// Store time of the newest record dispatched, in ms.
-    newest_store_ms: AtomicI64,
-    on_arrival: OnceLock<OnArrival>,
-}
-
-impl DispatchState {
-    pub(crate) fn position(&self) -> u64 {
-        self.position.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn newest_store_ms(&self) -> i64 {
-        self.newest_store_ms.load(Ordering::Relaxed)
-    }
-
-    /// Sets the callback; only the first one counts.
-    pub(crate) fn set_on_arrival(&self, callback: OnArrival) -> bool {
-        self.on_arrival.set(callback).is_ok()
-    }
-}
-
-impl std::fmt::Debug for DispatchState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DispatchState")
-            .field("position", &self.position())
-            .finish_non_exhaustive()
-    }
-}
-
 /// Which queues hold delivery times, and what delays.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
@@ -150,15 +90,6 @@ pub(crate) struct Dispatcher {
     starts_anywhere: bool,
     /// Hashes of the keys of the record at hand.
     hashes: Vec<u32>,
-}
-
-/// What a record's properties say to the dispatcher.
-#[derive(Debug, Default, Clone, Copy)]
-struct Marks<'a> {
-    tags: Option<&'a [u8]>,
-    keys: Option<&'a [u8]>,
-    unique_key: Option<&'a [u8]>,
-    inner_num: Option<&'a [u8]>,
 }
 
 impl Dispatcher {
@@ -378,54 +309,5 @@ impl Dispatcher {
                 *slot = None;
             }
         }
-    }
-}
-
-/// How many queue offsets a record takes.
-fn messages_of(record: &DispatchRecord<'_>, marks: &Marks<'_>) -> u64 {
-    if !sys_flag::is_inner_batch(record.sys_flag) {
-        return 1;
-    }
-    let count = marks
-        .inner_num
-        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-    count
-        .filter(|count| (1..=u64::from(u16::MAX)).contains(count))
-        .unwrap_or(1)
-}
-
-impl<'a> Marks<'a> {
-    /// One pass over the stored properties. Of a name that occurs twice the last one counts.
-    fn of(properties: &'a [u8]) -> Self {
-        let mut marks = Self::default();
-        for piece in properties.split(|byte| *byte == property::PROPERTY_SEPARATOR) {
-            // By length and first byte first: most properties are none of these.
-            let (name_len, target) = match piece.first() {
-                Some(b'T') => (property::TAGS.len(), property::TAGS),
-                Some(b'K') => (property::KEYS.len(), property::KEYS),
-                Some(b'U') => (property::UNIQ_KEY.len(), property::UNIQ_KEY),
-                Some(b'I') => (INNER_NUM.len(), "INNER_NUM"),
-                _ => continue,
-            };
-            let Some((name, rest)) = piece.split_at_checked(name_len) else {
-                continue;
-            };
-            if name != target.as_bytes() {
-                continue;
-            }
-            let Some((&property::NAME_VALUE_SEPARATOR, value)) = rest.split_first() else {
-                continue;
-            };
-            if value.is_empty() {
-                continue;
-            }
-            match name.first() {
-                Some(b'T') => marks.tags = Some(value),
-                Some(b'K') => marks.keys = Some(value),
-                Some(b'U') => marks.unique_key = Some(value),
-                _ => marks.inner_num = Some(value),
-            }
-        }
-        marks
     }
 }

@@ -2,9 +2,13 @@
 //! name and a read lock that is only contended while topics are created; owns the limits on the
 //! number of queues and on the memory of all tails together. It reads and writes no files.
 
+mod removal;
+mod topic;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use self::topic::Topic;
 use super::queue::Queue;
 use super::topic_hash::{Hashed, TopicHash};
 use crate::sync::{Arc, AtomicU32, AtomicUsize, Ordering, RwLock};
@@ -54,21 +58,11 @@ pub enum CreateQueueError {
     },
 }
 
-/// The queues of one topic.
-#[derive(Debug)]
-struct Topic {
-    name: Arc<str>,
-    /// Sorted by id; dense ids are found at their own index.
-    queues: Vec<Arc<Queue>>,
-    /// Another topic with the same hash.
-    other: Option<Box<Topic>>,
-}
-
 type Shard = HashMap<u64, Topic, Hashed>;
 
 /// The table of all queues.
 #[derive(Debug)]
-pub struct QueueTable {
+pub(crate) struct QueueTable {
     hash: TopicHash,
     shards: Box<[RwLock<Shard>]>,
     queues: AtomicUsize,
@@ -101,7 +95,7 @@ impl QueueTable {
     }
 
     /// The queue, if it exists.
-    pub fn get(&self, topic: &str, queue_id: i32) -> Option<Arc<Queue>> {
+    pub(crate) fn get(&self, topic: &str, queue_id: i32) -> Option<Arc<Queue>> {
         self.get_hashed(self.hash(topic), topic, queue_id)
     }
 
@@ -114,7 +108,7 @@ impl QueueTable {
     ///
     /// # Errors
     /// When no such queue can be: its name, its id, or too many of them.
-    pub fn get_or_create(
+    pub(crate) fn get_or_create(
         &self,
         topic: &str,
         queue_id: i32,
@@ -183,7 +177,7 @@ impl QueueTable {
     }
 
     /// Every topic with the ids of its queues, in no order.
-    pub fn topics(&self) -> Vec<(String, Vec<i32>)> {
+    pub(crate) fn topics(&self) -> Vec<(String, Vec<i32>)> {
         let mut topics = Vec::new();
         for shard in &self.shards {
             for topic in shard.read().values().flat_map(Topic::chain) {
@@ -221,17 +215,12 @@ impl QueueTable {
     }
 
     /// Number of queues.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.queues.load(Ordering::Relaxed)
     }
 
-    /// Whether there is no queue.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Memory of all tails, in bytes.
-    pub fn tail_bytes(&self) -> usize {
+    pub(crate) fn tail_bytes(&self) -> usize {
         self.tail_bytes.load(Ordering::Relaxed)
     }
 
@@ -247,119 +236,6 @@ impl QueueTable {
     pub(super) fn tails_shrank(&self, bytes: usize) {
         let before = self.tail_bytes.fetch_sub(bytes, Ordering::Relaxed);
         debug_assert!(before >= bytes, "tails give back what they took");
-    }
-
-    /// Log position at which a topic of this name was last deleted.
-    pub(crate) fn deleted_at(&self, topic: &str) -> Option<u64> {
-        let deletions = self.deletions.read();
-        if deletions.is_empty() {
-            None
-        } else {
-            deletions.get(topic).copied()
-        }
-    }
-
-    /// First half of a deletion: the topic's queues take nothing any more.
-    pub(crate) fn begin_removal(&self, topic: &str) -> Vec<Arc<Queue>> {
-        let queues = self.queues_of(topic);
-        queues.iter().for_each(|queue| queue.set_removed(true));
-        queues
-    }
-
-    /// Takes the first half back, when the deletion could not be made durable.
-    pub(crate) fn cancel_removal(&self, queues: &[Arc<Queue>]) {
-        queues.iter().for_each(|queue| queue.set_removed(false));
-    }
-
-    /// Second half, after the deletion at log position `position` is durable: the topic is gone
-    /// and may be created anew.
-    pub(crate) fn finish_removal(&self, topic: &str, position: u64) {
-        self.deletions.write().insert(topic.to_owned(), position);
-        let hash = self.hash(topic);
-        let removed = {
-            let mut shard = self.shard(hash).write();
-            match shard.remove(&hash) {
-                None => return,
-                Some(first) => {
-                    let (removed, rest) = first.without(topic);
-                    if let Some(rest) = rest {
-                        shard.insert(hash, rest);
-                    }
-                    removed
-                }
-            }
-        };
-        self.queues.fetch_sub(removed.len(), Ordering::Relaxed);
-        for queue in removed {
-            let mut tail = queue.tail.lock();
-            let end = tail.end();
-            self.tails_shrank(tail.settled(end));
-        }
-    }
-
-    /// Forgets deletions that no record of the log can precede any more; returns them.
-    pub(crate) fn forget_deletions_below(&self, min_position: u64) -> Vec<String> {
-        let mut deletions = self.deletions.write();
-        deletions
-            .extract_if(|_, position| *position <= min_position)
-            .map(|(topic, _)| topic)
-            .collect()
-    }
-}
-
-impl Topic {
-    fn new(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            queues: Vec::new(),
-            other: None,
-        }
-    }
-
-    fn named(&self, name: &str) -> Option<&Self> {
-        let mut topic = self;
-        while *topic.name != *name {
-            topic = topic.other.as_deref()?;
-        }
-        Some(topic)
-    }
-
-    fn named_or_new(&mut self, name: &str) -> &mut Self {
-        if *self.name == *name {
-            return self;
-        }
-        self.other
-            .get_or_insert_with(|| Box::new(Self::new(name)))
-            .named_or_new(name)
-    }
-
-    fn chain(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |topic| topic.other.as_deref())
-    }
-
-    fn queue(&self, queue_id: i32) -> Option<&Arc<Queue>> {
-        let at = usize::try_from(queue_id).ok()?;
-        match self.queues.get(at) {
-            Some(queue) if queue.queue_id() == queue_id => Some(queue),
-            _ => {
-                let at = self
-                    .queues
-                    .binary_search_by_key(&queue_id, |queue| queue.queue_id())
-                    .ok()?;
-                self.queues.get(at)
-            }
-        }
-    }
-
-    /// Takes the named topic out of the chain: its queues, and what is left.
-    fn without(mut self, name: &str) -> (Vec<Arc<Queue>>, Option<Self>) {
-        let other = self.other.take();
-        if *self.name == *name {
-            return (self.queues, other.map(|next| *next));
-        }
-        let (removed, rest) = other.map_or((Vec::new(), None), |next| next.without(name));
-        self.other = rest.map(Box::new);
-        (removed, Some(self))
     }
 }
 
@@ -378,7 +254,6 @@ fn is_directory_name(topic: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::queues::QueueUnit;
 
     fn table() -> QueueTable {
         QueueTable::new(HashMap::new())
@@ -431,61 +306,6 @@ mod tests {
             table.get_or_create("T", MAX_QUEUE_ID + 1),
             Err(CreateQueueError::QueueId { .. })
         ));
-        assert!(table.is_empty());
-    }
-
-    #[test]
-    fn a_deleted_topic_starts_anew_behind_its_deletion() {
-        let table = table();
-        let old = table.get_or_create("T", 0).unwrap();
-        let unit = QueueUnit {
-            physical_offset: 0,
-            size: 10,
-            tags_code: 0,
-        };
-        assert_eq!(
-            old.push(0, &unit, table.tail_memory()),
-            crate::queues::Pushed::Taken
-        );
-        let queues = table.begin_removal("T");
-        assert!(old.is_removed() && queues.len() == 1);
-        assert!(matches!(
-            table.get_or_create("T", 1),
-            Err(CreateQueueError::BeingDeleted { .. })
-        ));
-        table.finish_removal("T", 500);
-        assert!(table.get("T", 0).is_none());
-        assert_eq!((table.len(), table.tail_bytes()), (0, 0));
-        let new = table.get_or_create("T", 0).unwrap();
-        assert_eq!((new.created_at(), new.max()), (500, 0));
-        assert!(table.forget_deletions_below(499).is_empty());
-        assert_eq!(table.forget_deletions_below(500), ["T"]);
-        assert_eq!(table.deleted_at("T"), None);
-    }
-
-    #[test]
-    fn topics_of_one_hash_are_kept_apart() {
-        let mut first = Topic::new("a");
-        first
-            .named_or_new("b")
-            .queues
-            .push(Arc::new(Queue::new("b".into(), 0, 0, 0)));
-        first
-            .named_or_new("c")
-            .queues
-            .push(Arc::new(Queue::new("c".into(), 0, 0, 0)));
-        assert_eq!(first.chain().count(), 3);
-        assert_eq!(first.named("c").unwrap().queues.len(), 1);
-        let (removed, rest) = first.without("b");
-        assert_eq!(removed.len(), 1);
-        let (removed, rest) = rest.unwrap().without("a");
-        assert!(removed.is_empty());
-        let rest = rest.unwrap();
-        assert_eq!(
-            rest.chain()
-                .map(|topic| topic.name.to_string())
-                .collect::<Vec<_>>(),
-            ["c"]
-        );
+        assert_eq!(table.len(), 0);
     }
 }

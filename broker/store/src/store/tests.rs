@@ -1,8 +1,6 @@
 //! The whole store over the simulated disk and over a real directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod power;
-
 use std::net::SocketAddr;
 
 use mainstem_record::{NewRecord, RecordView};

@@ -288,7 +288,8 @@ impl Derived {
             queues_ms,
             index_ms: self.index.as_ref().map_or(0, |index| index.sealed_ms()),
             queues_position: captured.settled_to,
-            confirmed: position,
+            // Only a broker with replicas keeps it.
+            confirmed: if old.confirmed == 0 { 0 } else { position },
             ..old
         };
         checkpoint.write(&*self.disk)

@@ -4,11 +4,13 @@
 
 use std::io;
 
+use mainstem_record::{RecordView, sys_flag};
+
 use super::Derived;
 use crate::dispatch::{DispatchError, DispatchRecord, Dispatcher};
 use crate::error::{OpenError, ReadError};
 use crate::log_reader::LogReader;
-use crate::queues::Which;
+use crate::queues::{Queue, Which};
 use crate::sync::{Instant, now_ms};
 
 /// A catch-up that takes longer tells how far it is, this often.
@@ -23,6 +25,12 @@ enum Stop {
     Dispatch(#[from] DispatchError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("unit {offset} of queue {queue_id} of topic {topic} does not point to its message")]
+    Mismatch {
+        topic: String,
+        queue_id: i32,
+        offset: u64,
+    },
     #[error("what fills the memory cannot be written: {0}; free space and start again")]
     Disk(#[from] io::Error),
 }
@@ -49,9 +57,14 @@ impl Derived {
     ) -> Result<u64, OpenError> {
         let indexed_to = self.index.as_ref().map_or(u64::MAX, |index| index.resume());
         let from = self.resume.position.min(indexed_to).max(log.min_position());
-        match self.replay(dispatcher, log, from) {
+        let fits = if self.resume.is_exact {
+            Ok(())
+        } else {
+            self.check_found(log)
+        };
+        match fits.and_then(|()| self.replay(dispatcher, log, from)) {
             Ok(()) => {}
-            Err(Stop::Dispatch(error @ DispatchError::Gap { .. })) => {
+            Err(error @ (Stop::Mismatch { .. } | Stop::Dispatch(DispatchError::Gap { .. }))) => {
                 tracing::error!(%error, "consume queues do not fit the log: all of them are built anew from it");
                 self.queues.reset();
                 for (topic, queue_id, next) in self.journal.emptied_queues() {
@@ -67,6 +80,45 @@ impl Derived {
             .table()
             .for_each(|queue| queue.counter().set(queue.max()));
         Ok(self.dispatched())
+    }
+
+    /// Looks whether the last unit of every queue that was taken from files points to its message:
+    /// behind a queue's end its files may hold units of messages that a crash took.
+    fn check_found(&self, log: &dyn LogReader) -> Result<(), Stop> {
+        let mut outcome = Ok(());
+        self.queues.table().for_each(|queue| {
+            let bounds = queue.bounds();
+            if outcome.is_ok() && bounds.min < bounds.max {
+                outcome = self.check_last(queue, bounds.max - 1, log);
+            }
+        });
+        outcome
+    }
+
+    fn check_last(&self, queue: &Queue, offset: u64, log: &dyn LogReader) -> Result<(), Stop> {
+        let unit = self.queues.unit(queue, offset)?;
+        if unit.is_some_and(|unit| unit.physical_offset < log.min_position()) {
+            return Ok(());
+        }
+        let record = unit.and_then(|unit| log.record_at(unit.physical_offset).ok().flatten());
+        let view = record
+            .as_deref()
+            .and_then(|bytes| RecordView::parse(bytes).ok());
+        let is_its_message = view.is_some_and(|view| {
+            let first = view.queue_offset().cast_unsigned();
+            // A batch stored as one record has several units.
+            let fits =
+                first == offset || sys_flag::is_inner_batch(view.sys_flag()) && first <= offset;
+            view.topic() == queue.topic() && view.queue_id() == queue.queue_id() && fits
+        });
+        if is_its_message {
+            return Ok(());
+        }
+        Err(Stop::Mismatch {
+            topic: queue.topic().to_owned(),
+            queue_id: queue.queue_id(),
+            offset,
+        })
     }
 
     fn replay(

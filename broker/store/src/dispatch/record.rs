@@ -137,7 +137,7 @@ mod tests {
             topic: "T",
             queue_id: 0,
             queue_offset: 0,
-            sys_flag: sys_flag::INNER_BATCH,
+            sys_flag: sys_flag::INNER_BATCH | sys_flag::NEED_UNWRAP,
             store_timestamp_ms: 0,
             properties: b"INNER_NUM\x013\x02",
         };

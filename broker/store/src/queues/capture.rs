@@ -79,7 +79,9 @@ impl ConsumeQueues {
             .table
             .get_or_create(&state.topic, state.queue_id)
             .map_err(|error| error.to_string())?;
-        self.table.tails_grew(tail.memory_bytes());
+        self.table
+            .tail_memory()
+            .grew(tail.memory_bytes(), tail.memory_bytes());
         let next = tail.end();
         queue.restore(state.min, next, Some(tail));
         queue.set_files_from(self.files.file_start(state.min));
@@ -117,7 +119,7 @@ impl ConsumeQueues {
     fn drop_tail(&self, queue: &Queue) {
         let mut tail = queue.tail.lock();
         let end = tail.end();
-        self.table.tails_shrank(tail.settled(end));
+        self.table.tail_memory().shrank(tail.settled(end));
     }
 }
 

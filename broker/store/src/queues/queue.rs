@@ -2,12 +2,12 @@
 //! that cannot be read, and that the units from the tail's start on are in memory. Files are the
 //! business of others.
 
-use super::tail::Tail;
+use super::tail::{Tail, TailMemory};
 use super::unit::QueueUnit;
 use crate::index::KeyPrefix;
 use crate::outcome::QueueBounds;
 use crate::queue_counter::QueueCounter;
-use crate::sync::{Arc, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU8, AtomicU64, Mutex, Ordering};
 
 const WATCHED: u8 = 1;
 const REMOVED: u8 = 2;
@@ -155,8 +155,8 @@ impl Queue {
     }
 
     /// Adds the unit of queue offset `offset` and makes it readable; growth of the tail is added to
-    /// `memory_bytes`. Called by one dispatcher at a time.
-    pub(crate) fn push(&self, offset: u64, unit: &QueueUnit, memory_bytes: &AtomicUsize) -> Pushed {
+    /// `memory`. Called by one dispatcher at a time.
+    pub(crate) fn push(&self, offset: u64, unit: &QueueUnit, memory: &TailMemory) -> Pushed {
         let expected = self.max.load(Ordering::Relaxed);
         if offset < expected {
             return Pushed::Known;
@@ -170,9 +170,7 @@ impl Queue {
         }
         debug_assert_eq!(tail.end(), offset, "the tail ends where the queue does");
         let grown_bytes = tail.push(unit);
-        if grown_bytes > 0 {
-            memory_bytes.fetch_add(grown_bytes, Ordering::Relaxed);
-        }
+        memory.grew(grown_bytes, tail.memory_bytes());
         drop(tail);
         self.max.store(offset + 1, Ordering::Release);
         Pushed::Taken
@@ -205,7 +203,7 @@ mod tests {
             size: 100,
             tags_code: 0,
         };
-        let memory = AtomicUsize::new(0);
+        let memory = TailMemory::default();
         let push = |offset| queue.push(offset, &unit, &memory);
         assert!(matches!(push(0), Pushed::Taken));
         assert_eq!(push(0), Pushed::Known);

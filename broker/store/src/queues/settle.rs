@@ -50,6 +50,9 @@ impl ConsumeQueues {
     /// # Errors
     /// When the disk refuses; everything that was not settled is still in memory.
     pub(crate) fn settle(&self, which: Which) -> io::Result<usize> {
+        if which == Which::Long && self.table.tail_memory().take_longest() < LONG_TAIL_BYTES {
+            return Ok(0);
+        }
         let writer = &mut *self.writer.lock();
         let mut moving = self.select(which);
         if moving.is_empty() {
@@ -87,7 +90,7 @@ impl ConsumeQueues {
             let mut memory = tail.queue.tail.lock();
             if memory.start() == tail.from {
                 let freed = memory.settled(tail.to);
-                self.table.tails_shrank(freed);
+                self.table.tail_memory().shrank(freed);
             }
         }
         Ok(moving.len())

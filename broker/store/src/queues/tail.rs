@@ -4,10 +4,44 @@
 //! input or output.
 
 use super::unit::{QueueUnit, UNIT_BYTES};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// Units for which a new tail makes room at first: 80 bytes, since most of very many queues get
 /// few messages between two write-outs.
 const FIRST_UNITS: usize = 4;
+
+/// The account of the memory of all tails.
+#[derive(Debug, Default)]
+pub(crate) struct TailMemory {
+    bytes: AtomicUsize,
+    /// Size of the longest tail that grew since this was last asked for.
+    longest: AtomicUsize,
+}
+
+impl TailMemory {
+    /// Bytes of all tails together.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// A tail grew by `grown` bytes and now has `tail_bytes`.
+    pub(super) fn grew(&self, grown: usize, tail_bytes: usize) {
+        if grown > 0 {
+            self.bytes.fetch_add(grown, Ordering::Relaxed);
+            self.longest.fetch_max(tail_bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn shrank(&self, bytes: usize) {
+        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        debug_assert!(before >= bytes, "tails give back what they took");
+    }
+
+    /// Size of the longest tail that grew since the last call, in bytes.
+    pub(super) fn take_longest(&self) -> usize {
+        self.longest.swap(0, Ordering::Relaxed)
+    }
+}
 
 /// The units `start ..` of a queue, in memory.
 #[derive(Debug, Default)]

@@ -153,6 +153,33 @@ fn private_files_of_another_life_are_ignored() {
 }
 
 #[test]
+fn a_unit_of_a_message_that_a_crash_took_is_not_taken_for_one() {
+    let mut world = busy(9);
+    world.close();
+    for path in ["mainstem/snapshot-0", "mainstem/snapshot-1"] {
+        world.disk.remove(path).unwrap();
+    }
+    // Behind the end of a queue lies a unit that points to a record of another queue.
+    let messages = &world.model[&("T2".to_owned(), 1)];
+    let other = world.model[&("T0".to_owned(), 0)][0].position;
+    let next = messages.len() as u64;
+    let path = format!("consumequeue/T2/1/{:020}", next / 16 * 16 * 20);
+    let file = world
+        .disk
+        .open(&path, crate::disk::OpenMode::Create)
+        .unwrap();
+    file.set_len(16 * 20).unwrap();
+    let unit = crate::queues::QueueUnit {
+        physical_offset: other,
+        size: 100,
+        tags_code: 0,
+    };
+    file.write_at(&unit.encode(), next % 16 * 20).unwrap();
+    world.reopen(crashed());
+    world.check();
+}
+
+#[test]
 fn queue_files_lost_behind_the_snapshots_back_are_noticed_where_the_log_goes_on() {
     let mut world = busy(8);
     world.close();

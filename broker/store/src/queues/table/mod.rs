@@ -10,6 +10,7 @@ use std::collections::hash_map::Entry;
 
 use self::topic::Topic;
 use super::queue::Queue;
+use super::tail::TailMemory;
 use super::topic_hash::{Hashed, TopicHash};
 use crate::sync::{Arc, AtomicU32, AtomicUsize, Ordering, RwLock};
 
@@ -67,7 +68,7 @@ pub(crate) struct QueueTable {
     shards: Box<[RwLock<Shard>]>,
     queues: AtomicUsize,
     serials: AtomicU32,
-    tail_bytes: AtomicUsize,
+    tail_memory: TailMemory,
     /// Deleted topics and the log position of their deletion.
     deletions: RwLock<HashMap<String, u64>>,
 }
@@ -79,7 +80,7 @@ impl QueueTable {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             queues: AtomicUsize::new(0),
             serials: AtomicU32::new(0),
-            tail_bytes: AtomicUsize::new(0),
+            tail_memory: TailMemory::default(),
             deletions: RwLock::new(deletions),
         }
     }
@@ -221,21 +222,12 @@ impl QueueTable {
 
     /// Memory of all tails, in bytes.
     pub(crate) fn tail_bytes(&self) -> usize {
-        self.tail_bytes.load(Ordering::Relaxed)
+        self.tail_memory.bytes()
     }
 
-    /// The account of that memory, for whoever makes a tail grow.
-    pub(crate) fn tail_memory(&self) -> &AtomicUsize {
-        &self.tail_bytes
-    }
-
-    pub(super) fn tails_grew(&self, bytes: usize) {
-        self.tail_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn tails_shrank(&self, bytes: usize) {
-        let before = self.tail_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        debug_assert!(before >= bytes, "tails give back what they took");
+    /// The account of that memory, for whoever makes a tail grow or shrink.
+    pub(crate) fn tail_memory(&self) -> &TailMemory {
+        &self.tail_memory
     }
 }
 

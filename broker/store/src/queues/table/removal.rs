@@ -50,7 +50,7 @@ impl QueueTable {
         for queue in removed {
             let mut tail = queue.tail.lock();
             let end = tail.end();
-            self.tails_shrank(tail.settled(end));
+            self.tail_memory().shrank(tail.settled(end));
         }
     }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the release: a stripped static binary and its checksum, in ./dist. usage: packaging/release.sh [TARGET]
 # Static with musl where that target is installed (rustup target add x86_64-unknown-linux-musl), else with the static glibc of the host,
-# which is as static but larger; which of the two it was is printed.
+# which is as static but larger, and whose look-up of host names needs the same glibc on the machine that runs it (addresses always work);
+# which of the two it was is printed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

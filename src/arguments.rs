@@ -217,9 +217,9 @@ pub(crate) struct Produce {
     /// Property of every message; may be repeated
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) properties: Vec<(String, String)>,
-    /// Send up to N lines in one request
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) batch: u32,
+    /// Send up to N waiting lines in one request [default: 1; with --ordered-by, where one request of a queue waits for the other, 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    batch: Option<u32>,
     /// Requests under way at a time
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
@@ -287,6 +287,14 @@ pub(crate) struct Config {
     pub(crate) nameserver: bool,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
+}
+
+impl Produce {
+    /// The most lines in one request.
+    pub(crate) fn batch(&self) -> u32 {
+        self.batch
+            .unwrap_or(if self.ordered_by.is_some() { 32 } else { 1 })
+    }
 }
 
 /// Forms of output.

@@ -47,7 +47,7 @@ async fn produce(arguments: &Produce) -> Result<(), Failure> {
         .timeout(arguments.connect.timeout)
         .request_timeout(arguments.connect.timeout)
         .max_message_bytes(MAX_LINE_BYTES)
-        .max_in_flight_messages(arguments.in_flight.saturating_mul(arguments.batch).max(1))
+        .max_in_flight_messages(arguments.in_flight.saturating_mul(arguments.batch()).max(1))
         .build()
         .await
         .map_err(Failure::failed)?;
@@ -136,7 +136,7 @@ impl Lanes {
         producer: &Producer,
         progress: &Arc<Progress>,
     ) -> Result<Lanes, Failure> {
-        let batch = arguments.batch;
+        let batch = arguments.batch();
         let mut lanes = Lanes {
             inputs: Vec::new(),
             tasks: JoinSet::new(),

@@ -46,7 +46,9 @@ async fn serve(process: Process, loaded: Loaded, mut own: Loaded) -> Result<(), 
     let name_server_address = dialled(name_server.local_addr());
     let mut config = broker_server::config(settings.clone(), &addresses, &process.log);
     // A file that served a broker by itself may name the address that is our own now.
-    config.name_servers.retain(|address| *address != name_server_address.to_string());
+    config
+        .name_servers
+        .retain(|address| *address != name_server_address.to_string());
     config
         .name_servers
         .insert(0, name_server_address.to_string());

@@ -1,5 +1,7 @@
 //! What supervisors ask: `status --ready`, and the notification socket.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 
 use crate::support::{PATIENCE, Start, eventually, mainstem, succeed, text};
@@ -88,4 +90,32 @@ fn a_supervisor_is_told_of_readiness_and_stop() {
     assert!(next().starts_with("READY=1\n"));
     server.stop();
     assert_eq!(next(), "STOPPING=1\n");
+}
+
+#[test]
+fn metrics_are_served_for_prometheus_where_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = Start::standalone(&dir.path().join("data"))
+        .set("metricsExporterType=PROM")
+        .set("metricsPromExporterPort=0");
+    let server = start.ready();
+    let banner = server.banner();
+    let address = banner
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("# TYPE"),
+        "{answer}"
+    );
 }

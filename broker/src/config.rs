@@ -1,11 +1,13 @@
 //! What a broker is told before it starts. Every field names the RocketMQ key that sets it, so that the reader of
 //! config files has one table to follow; nothing here reads files or checks the machine.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mainstem_common::config::{Role, Settings};
+use mainstem_common::config::{Change, Role, Settings};
 use mainstem_store::StoreOptions;
 
 use crate::delay::DelayLevels;
@@ -19,6 +21,27 @@ pub enum FastPort {
     Auto,
     /// This one; 0 asks the system for a free one.
     Port(u16),
+}
+
+/// What is called when a request has changed a setting.
+#[derive(Clone)]
+pub struct OnChange(Arc<dyn Fn(&Change) + Send + Sync>);
+
+impl OnChange {
+    /// From a function, which must be quick: the request waits for it.
+    pub fn new(call: impl Fn(&Change) + Send + Sync + 'static) -> OnChange {
+        OnChange(Arc::new(call))
+    }
+
+    pub(crate) fn call(&self, change: &Change) {
+        (self.0)(change);
+    }
+}
+
+impl fmt::Debug for OnChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnChange")
+    }
 }
 
 /// Settings of one broker. `BrokerConfig::default()` is a broker on loopback with RocketMQ's defaults, except that an
@@ -126,6 +149,8 @@ pub struct BrokerConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// `shutdownWaitTimeSeconds`: how long a clean stop waits for running requests.
     pub shutdown_grace: Duration,
+    /// Called with each setting that a request has changed, for those that the process around the broker acts on (`logLevel`).
+    pub on_change: Option<OnChange>,
 }
 
 impl Default for BrokerConfig {
@@ -179,6 +204,7 @@ impl Default for BrokerConfig {
             max_query_messages: 64,
             metrics_listen: None,
             shutdown_grace: Duration::from_secs(10),
+            on_change: None,
         }
     }
 }

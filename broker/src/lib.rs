@@ -30,7 +30,7 @@ mod topics;
 
 pub use broker::{Broker, ShutdownError, StartError};
 pub use broker_core::BrokerCore;
-pub use config::{BrokerConfig, FastPort};
+pub use config::{BrokerConfig, FastPort, OnChange};
 pub use delay::{DEFAULT_DELAY_LEVELS, DelayLevels, DelayLevelsError};
 pub use persist::LoadError;
 

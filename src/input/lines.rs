@@ -43,7 +43,6 @@ pub(crate) struct Lines {
     reader: Box<dyn BufRead + Send>,
     limit: usize,
     number: u64,
-    read_bytes: u64,
 }
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -78,13 +77,7 @@ impl Lines {
             reader,
             limit,
             number: 0,
-            read_bytes: 0,
         }
-    }
-
-    /// Bytes read so far, line ends included.
-    pub(crate) fn read_bytes(&self) -> u64 {
-        self.read_bytes
     }
 }
 
@@ -101,7 +94,7 @@ impl Iterator for Lines {
             .read_until(b'\n', &mut bytes)
         {
             Ok(0) => return None,
-            Ok(read) => self.read_bytes += read as u64,
+            Ok(_) => {}
             Err(cause) => {
                 return Some(Err(LineError::Read {
                     input: self.input.clone(),

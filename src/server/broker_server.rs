@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mainstem_broker::{Broker, BrokerConfig, DelayLevels, FastPort};
+use mainstem_broker::{Broker, BrokerConfig, DelayLevels, FastPort, OnChange};
 use mainstem_common::config::Settings;
 use mainstem_common::config::keys::broker as key;
 use mainstem_store::{FlushMode, LockKind, StoreOptions};
@@ -24,7 +24,7 @@ pub(crate) fn addresses(settings: &Settings) -> Result<Addresses, Failure> {
 }
 
 /// The configuration that the settings give.
-pub(crate) fn config(mut settings: Settings, addresses: &Addresses, _log: &Log) -> BrokerConfig {
+pub(crate) fn config(mut settings: Settings, addresses: &Addresses, log: &Log) -> BrokerConfig {
     settings.derive(
         &key::BIND_ADDRESS,
         &addresses.listen.to_string(),
@@ -36,7 +36,14 @@ pub(crate) fn config(mut settings: Settings, addresses: &Addresses, _log: &Log) 
         addresses.how,
     );
     let ms = Duration::from_millis;
+    let log = log.clone();
+    let on_change = OnChange::new(move |change| {
+        if change.key == key::LOG_LEVEL.info.name {
+            log.set_level(&change.to);
+        }
+    });
     BrokerConfig {
+        on_change: Some(on_change),
         cluster_name: settings.get(&key::BROKER_CLUSTER_NAME),
         broker_name: settings.get(&key::BROKER_NAME),
         listen_ip: addresses.listen,

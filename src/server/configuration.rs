@@ -5,7 +5,7 @@ use std::env;
 use std::path::Path;
 
 use mainstem_common::config::keys::{broker, namesrv};
-use mainstem_common::config::{Layers, Loaded, Problems, Role, Settings, Source, Warning};
+use mainstem_common::config::{Layers, Loaded, Problems, Role, Settings, Warning};
 
 use crate::arguments::{self, Configuration};
 use crate::failure::Failure;
@@ -202,9 +202,4 @@ fn text(value: Option<impl ToString>) -> Option<String> {
 
 fn path(path: Option<&Path>) -> Option<String> {
     path.map(|path| path.display().to_string())
-}
-
-/// Whether a person or a supervisor said anything about a key.
-pub(crate) fn is_given(source: &Source) -> bool {
-    !matches!(source, Source::Default | Source::Derived(_))
 }

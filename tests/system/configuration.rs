@@ -1,6 +1,9 @@
 //! What the configuration file and the flags do as seen from outside.
 
-use crate::support::{Start, mainstem, run_with_input, succeed, text, write};
+use mainstem_common::remoting::Command;
+use mainstem_common::remoting::code::{request, response};
+
+use crate::support::{BareClient, Start, mainstem, run_with_input, succeed, text, write};
 
 #[test]
 fn unknown_keys_and_bad_values_name_line_and_remedy() {
@@ -111,6 +114,38 @@ fn logs_are_json_where_asked_and_the_level_changes_by_hang_up() {
         server.log().contains("nothing is changed")
     });
     server.stop();
+}
+
+#[test]
+fn live_keys_change_by_request_and_others_are_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Start::standalone(&dir.path().join("data")).ready();
+    let change = |text: &'static str| {
+        let command = Command::request(request::UPDATE_BROKER_CONFIG).with_body(text);
+        BareClient::connect(server.broker()).call(&command).unwrap()
+    };
+    assert_eq!(change("logLevel=error\n").code, response::SUCCESS);
+    let before = server.log();
+    assert!(
+        before.contains("logLevel"),
+        "the change itself is logged: {before}"
+    );
+    assert_eq!(change("brokerPermission=4\n").code, response::SUCCESS);
+    assert_eq!(
+        server.log(),
+        before,
+        "a change is logged as information, which is off now"
+    );
+    let refused = change("listenPort=1\n");
+    assert_ne!(refused.code, response::SUCCESS);
+    assert!(
+        refused
+            .remark
+            .as_deref()
+            .is_some_and(|remark| remark.contains("listenPort") && remark.contains("restart")),
+        "{refused:?}"
+    );
+    assert_eq!(change("brokerPermission=6\n").code, response::SUCCESS);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod bad_starts;
 mod configuration;
 mod connections;
+mod disk_full;
 mod lifecycle;
 mod pipes;
 mod readiness;

@@ -78,3 +78,21 @@ fn a_broker_starts_without_its_name_server_and_registers_when_it_comes() {
     });
     broker.stop();
 }
+
+#[test]
+fn two_brokers_of_one_name_are_reported_with_both_addresses() {
+    let dir = tempfile::tempdir().unwrap();
+    let name_server = Start::name_server().ready();
+    let address = name_server.name_server().to_string();
+    let one = Start::broker(&dir.path().join("a"), "twin", &address).ready();
+    let two = Start::broker(&dir.path().join("b"), "twin", &address).ready();
+    eventually("the name server complains", || {
+        let log = name_server.log();
+        let complaint = log
+            .lines()
+            .find(|line| line.contains("ERROR") && line.contains("twin"));
+        complaint.is_some_and(|line| {
+            line.contains(&one.broker().to_string()) && line.contains(&two.broker().to_string())
+        })
+    });
+}

@@ -64,6 +64,9 @@ impl BrokerCore {
             .map_err(UpdateConfigError::Refused)?;
         for change in &changes {
             tracing::info!(key = change.key, from = %change.from, to = %change.to, "a setting was changed by request");
+            if let Some(on_change) = &self.config.on_change {
+                on_change.call(change);
+            }
         }
         if self.live.permission() != permission {
             // Name servers take a registration only with a new version.

@@ -63,12 +63,13 @@ pub(crate) struct PublishRoute {
     queues: Vec<PublishQueue>,
     /// The same queues as callers see them.
     names: Vec<MessageQueue>,
+    assumed: bool,
     turn: AtomicUsize,
 }
 
 impl PublishRoute {
     /// `None` if there is no queue to write to.
-    pub(crate) fn new(topic: &str, queues: Vec<PublishQueue>) -> Option<Arc<Self>> {
+    pub(crate) fn new(topic: &str, queues: Vec<PublishQueue>, assumed: bool) -> Option<Arc<Self>> {
         if queues.is_empty() {
             return None;
         }
@@ -78,8 +79,14 @@ impl PublishRoute {
         Some(Arc::new(Self {
             queues,
             names,
+            assumed,
             turn: AtomicUsize::new(start),
         }))
+    }
+
+    /// Whether the topic does not exist yet, so that its first message will create it.
+    pub(crate) fn is_assumed(&self) -> bool {
+        self.assumed
     }
 
     /// The queues as callers see them, in the order of [`queues`](Self::queues).

@@ -33,7 +33,7 @@ impl TopicEntry {
         health: impl Fn(&str) -> Arc<BrokerHealth>,
     ) -> Self {
         Self {
-            publish: PublishRoute::new(topic, writable_queues(&route, health)),
+            publish: PublishRoute::new(topic, writable_queues(&route, health), assumed),
             readable: readable_queues(topic, &route).into(),
             topic: topic.into(),
             route,

@@ -50,7 +50,9 @@ pub struct Message {
     topic: Arc<str>,
     flag: i32,
     body: Bytes,
+    /// All but the unique key.
     properties: Properties,
+    unique_key: Option<String>,
 }
 
 /// Why a message cannot be sent at all.
@@ -130,6 +132,7 @@ impl Message {
                 flag: 0,
                 body: Bytes::new(),
                 properties: Properties::new(),
+                unique_key: None,
             },
             keys: String::new(),
             error: None,
@@ -160,7 +163,7 @@ impl Message {
         self.properties.get(property::TAGS)
     }
 
-    /// All properties set so far, tag and keys among them.
+    /// All properties set so far, tag and keys among them, but for the unique key.
     #[must_use]
     pub fn properties(&self) -> &Properties {
         &self.properties
@@ -170,15 +173,34 @@ impl Message {
     /// was [kept with one](MessageBuilder::unique_key) keeps it.
     #[must_use]
     pub fn unique_key(&self) -> Option<&str> {
-        self.properties.get(property::UNIQ_KEY)
+        self.unique_key.as_deref()
     }
 
     pub(crate) fn shared_topic(&self) -> &Arc<str> {
         &self.topic
     }
 
-    pub(crate) fn properties_mut(&mut self) -> &mut Properties {
-        &mut self.properties
+    pub(crate) fn set_unique_key(&mut self, unique_key: String) {
+        self.unique_key = Some(unique_key);
+    }
+
+    /// The properties in the stored form, with the unique key.
+    pub(crate) fn stored_properties(&self) -> String {
+        let unique_key = self.unique_key().map(|key| (property::UNIQ_KEY, key));
+        let added = unique_key.map_or(0, |(name, key)| name.len() + key.len() + 2);
+        let mut text = String::with_capacity(self.properties.encoded_len() + added);
+        for (name, value) in self.properties.iter().chain(unique_key) {
+            text.push_str(name);
+            text.push(char::from(property::NAME_VALUE_SEPARATOR));
+            text.push_str(value);
+            text.push(char::from(property::PROPERTY_SEPARATOR));
+        }
+        text
+    }
+
+    /// What is left of a message that has been encoded: its topic and unique key.
+    pub(crate) fn into_name(self) -> (Arc<str>, String) {
+        (self.topic, self.unique_key.unwrap_or_default())
     }
 
     /// Whether the message needs handling of its own that a batch cannot give.
@@ -279,7 +301,7 @@ impl MessageBuilder {
     /// Gives the message the unique key of an earlier attempt to send it, so that consumers can tell that both are one.
     /// Not needed for the retries of a producer itself, which keep it.
     pub fn unique_key(mut self, unique_key: impl Into<String>) -> Self {
-        self.message.properties.set(property::UNIQ_KEY, unique_key);
+        self.message.unique_key = Some(unique_key.into());
         self
     }
 

@@ -168,16 +168,17 @@ impl Shared {
                 .min(deadline.saturating_duration_since(began));
             failures.attempts += 1;
             match self.attempt(outgoing, queue, timeout).await {
-                Ok((reply, status)) => {
+                Ok((mut reply, status)) => {
                     queue.broker.health().answered(began.elapsed());
-                    self.after_success(outgoing);
-                    let reply: SendReply<'_> =
+                    self.after_success(outgoing, &route);
+                    let header: SendReply<'_> =
                         read_header(queue.broker.addr(), request_code(outgoing), &reply)
                             .map_err(|cause| failures.give_up(outgoing, cause))?;
+                    let (queue_id, queue_offset) = (header.queue_id, header.queue_offset);
                     return Ok(Delivered {
-                        queue_id: reply.queue_id,
-                        queue_offset: reply.queue_offset,
-                        offset_message_id: reply.msg_id.to_owned(),
+                        queue_id,
+                        queue_offset,
+                        offset_message_id: take_message_id(&mut reply),
                         broker: Arc::clone(&queue.broker),
                         status,
                         attempts: failures.attempts,
@@ -252,7 +253,7 @@ impl Shared {
                 .one_way(queue.broker.addr(), self.command(outgoing, queue))
                 .await
             else {
-                self.after_success(outgoing);
+                self.after_success(outgoing, &route);
                 return Ok(());
             };
             note_health(queue, &error);
@@ -285,13 +286,9 @@ impl Shared {
     }
 
     /// A topic that this send may just have created has a real route soon.
-    fn after_success(&self, outgoing: &Outgoing) {
-        let routes = self.instance.routes();
-        if routes
-            .get(&outgoing.topic)
-            .is_some_and(|entry| entry.is_assumed())
-        {
-            routes.refresh_soon(&outgoing.topic);
+    fn after_success(&self, outgoing: &Outgoing, route: &PublishRoute) {
+        if route.is_assumed() {
+            self.instance.routes().refresh_soon(&outgoing.topic);
         }
     }
 
@@ -352,6 +349,14 @@ impl Failures {
             },
         }
     }
+}
+
+/// The offset message id, moved out of the answer.
+fn take_message_id(reply: &mut Command) -> String {
+    let found = reply.ext.iter_mut().find(|(name, _)| name == "msgId");
+    found
+        .map(|(_, value)| std::mem::take(value))
+        .unwrap_or_default()
 }
 
 fn request_code(outgoing: &Outgoing) -> i32 {

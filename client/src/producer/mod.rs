@@ -293,9 +293,7 @@ impl Shared {
 
     fn assign_unique_key(&self, message: &mut Message) {
         if message.unique_key().is_none() {
-            message
-                .properties_mut()
-                .set(mainstem_record::property::UNIQ_KEY, self.keys.next());
+            message.set_unique_key(self.keys.next());
         }
     }
 

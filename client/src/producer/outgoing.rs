@@ -41,13 +41,15 @@ impl Outgoing {
                 sys_flag = sys_flag::COMPRESSED | sys_flag::COMPRESSION_ZLIB;
             }
         }
+        let (flag, properties) = (message.flag(), message.stored_properties());
+        let (topic, unique_key) = message.into_name();
         Self {
-            topic: Arc::clone(message.shared_topic()),
-            flag: message.flag(),
+            topic,
+            flag,
             sys_flag,
             body,
-            properties: stored_properties(&message),
-            unique_key: message.unique_key().unwrap_or_default().to_owned(),
+            properties,
+            unique_key,
             is_batch: false,
         }
     }
@@ -82,12 +84,11 @@ impl Outgoing {
                     "the batch to topic {topic} holds a delayed message, which brokers refuse; send that one alone"
                 )));
             }
-            let mut properties = Vec::new();
-            message.properties().encode_into(&mut properties);
+            let properties = message.stored_properties();
             let item = BatchItem {
                 flag: message.flag(),
                 body: message.body(),
-                properties: &properties,
+                properties: properties.as_bytes(),
             };
             batch::encode_item_into(&item, &mut body)
                 .map_err(|error| NotSentCause::Batch(error.to_string()))?;
@@ -121,19 +122,6 @@ impl Outgoing {
     }
 }
 
-/// The properties as a send's header carries them.
-fn stored_properties(message: &Message) -> String {
-    let properties = message.properties();
-    let mut text = String::with_capacity(properties.encoded_len());
-    for (name, value) in properties.iter() {
-        text.push_str(name);
-        text.push(char::from(property::NAME_VALUE_SEPARATOR));
-        text.push_str(value);
-        text.push(char::from(property::PROPERTY_SEPARATOR));
-    }
-    text
-}
-
 async fn compress(body: Bytes) -> Bytes {
     if body.len() <= COMPRESS_ELSEWHERE_OVER {
         return compression::compress_zlib(&body, COMPRESSION_LEVEL).into();
@@ -152,7 +140,7 @@ mod tests {
 
     fn message(topic: &str, body: impl Into<Bytes>) -> Message {
         let mut message = Message::builder(topic).body(body).build().unwrap();
-        message.properties_mut().set(property::UNIQ_KEY, "K1");
+        message.set_unique_key("K1".to_owned());
         message
     }
 

@@ -7,7 +7,7 @@ use crate::remoting::head::{
     Ext, FLAG_ONE_WAY, FLAG_RESPONSE, HeadParts, HeadType, HeaderError, Request, Scratch, VERSION,
     decode, write_head_binary, write_head_json,
 };
-use crate::remoting::headers::ExtFields;
+use crate::remoting::headers::{ExtFields, Value};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
@@ -69,7 +69,15 @@ impl Command {
     /// Adds the present fields of a typed header.
     #[must_use]
     pub fn with_header<'a>(mut self, header: &impl ExtFields<'a>) -> Command {
-        header.encode(&mut |name, value| self.ext.push((Cow::Borrowed(name), value.to_string())));
+        self.ext.reserve(16);
+        header.encode(&mut |name, value| {
+            let text = match value {
+                Value::Text(text) => text.to_owned(),
+                Value::Int(number) => number.to_string(),
+                Value::Bool(value) => value.to_string(),
+            };
+            self.ext.push((Cow::Borrowed(name), text));
+        });
         self
     }
 

@@ -8,6 +8,7 @@ mod brokers;
 mod clock;
 mod lists;
 mod register;
+mod registration;
 mod remove;
 mod route;
 mod topic_queue;
@@ -20,7 +21,7 @@ use mainstem_common::remoting::Connection;
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use lists::UnitFilter;
-pub(crate) use register::{Registered, Registration, fingerprint};
+pub(crate) use registration::{Registered, Registration, fingerprint};
 
 use brokers::Brokers;
 use clock::Clock;

@@ -8,71 +8,18 @@ use mainstem_common::protocol::{
     BrokerData, DataVersion, MASTER_ID, RegisterBrokerBody, TopicConfig,
 };
 use mainstem_record::topic::MAX_RETRY_TOPIC_LEN;
-use thiserror::Error;
-use twox_hash::XxHash64;
 
 use super::brokers::{BrokerKey, BrokerLive, Brokers};
+use super::registration::{MAX_NAME_LEN, RegisterError, Registered, Registration};
 use super::topic_queue::{TopicQueues, without_write};
 use super::{Origin, RouteChanges, RouteTables};
 
-/// Names and addresses are no longer than this, in bytes.
-const MAX_NAME_LEN: usize = 255;
 /// Broker processes in all.
 const MAX_BROKERS: usize = 100_000;
 /// Topics in all.
 const MAX_TOPICS: usize = 2_000_000;
 /// A conflict over a broker name and id is reported this often.
 const CONFLICT_REPORT_INTERVAL_MS: u64 = 60_000;
-
-/// Who registers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Registration {
-    pub(crate) cluster: String,
-    pub(crate) broker_name: String,
-    pub(crate) broker_id: i64,
-    pub(crate) broker_addr: String,
-    pub(crate) ha_server_addr: String,
-    pub(crate) timeout_ms: Option<u64>,
-    /// `None` for brokers before 5.0.
-    pub(crate) enable_acting_master: Option<bool>,
-    pub(crate) zone_name: Option<String>,
-}
-
-/// What a broker learns from its registration: for a slave, its master.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Registered {
-    pub(crate) ha_server_addr: Option<String>,
-    pub(crate) master_addr: Option<String>,
-}
-
-/// Why a registration is refused; the tables are as before.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum RegisterError {
-    /// Incremental registrations carry one topic; from a broker that is not known the rest would be missing.
-    #[error(
-        "register broker failed: {broker_name} at {addr} is not known here and sent exactly one topic; a full registration must come first"
-    )]
-    OneTopicFromUnknown { broker_name: String, addr: String },
-    /// A name or address that no broker has.
-    #[error("register broker failed: {what} {value:?} must have 1 to {MAX_NAME_LEN} bytes")]
-    BadName { what: &'static str, value: String },
-    /// A name belongs to one cluster.
-    #[error(
-        "register broker failed: broker name {broker_name} belongs to cluster {cluster}; choose another name"
-    )]
-    OtherCluster {
-        broker_name: String,
-        cluster: String,
-    },
-    /// The server's limit.
-    #[error("register broker failed: this name server holds {limit} {what}, its limit")]
-    Full { what: &'static str, limit: usize },
-}
-
-/// Hash of a registration's body, to recognise its repetition.
-pub(crate) fn fingerprint(body: &[u8], compressed: bool) -> u64 {
-    XxHash64::oneshot(u64::from(compressed), body)
-}
 
 impl RouteTables {
     /// Takes note of a registration that repeats the last one of its broker on the same connection, which needs no change but
@@ -129,14 +76,18 @@ impl RouteChanges {
         };
         if applied.writes_topics {
             let broker: Arc<str> = who.broker_name.as_str().into();
+            let mut new_topics = NewTopics::default();
             for (key, topic) in &table.topic_config_table {
                 let name = if topic.topic_name.is_empty() {
                     key
                 } else {
                     &topic.topic_name
                 };
-                self.put_topic(name, topic, &broker, &applied);
+                if self.put_topic(name, topic, &broker, &applied) {
+                    new_topics.note(name);
+                }
             }
+            new_topics.log(&broker);
         }
         Ok(applied.result)
     }
@@ -318,14 +269,21 @@ impl RouteChanges {
         live.data_version.state_version <= version.state_version
     }
 
-    fn put_topic(&self, name: &str, topic: &TopicConfig, broker: &Arc<str>, applied: &Applied) {
+    /// Returns whether the topic is new here.
+    fn put_topic(
+        &self,
+        name: &str,
+        topic: &TopicConfig,
+        broker: &Arc<str>,
+        applied: &Applied,
+    ) -> bool {
         if name.is_empty() || name.len() > MAX_RETRY_TOPIC_LEN {
             tracing::warn!(
                 broker = &**broker,
                 len = name.len(),
                 "a registered topic has no name or one that is too long; left out"
             );
-            return;
+            return false;
         }
         let mut queues = TopicQueues::of(topic);
         if applied.wipe_write {
@@ -333,7 +291,32 @@ impl RouteChanges {
         }
         self.tables
             .topics
-            .put(name, broker, queues, applied.version_changed);
+            .put(name, broker, queues, applied.version_changed)
+    }
+}
+
+/// The topics that a registration brought, told in one line however many they are.
+#[derive(Default)]
+struct NewTopics {
+    count: usize,
+    first: Vec<String>,
+}
+
+impl NewTopics {
+    /// Names told; the rest is counted.
+    const MAX_NAMES: usize = 5;
+
+    fn note(&mut self, name: &str) {
+        self.count += 1;
+        if self.first.len() < Self::MAX_NAMES {
+            self.first.push(name.to_owned());
+        }
+    }
+
+    fn log(&self, broker: &str) {
+        if self.count > 0 {
+            tracing::info!(broker, count = self.count, first = ?self.first, "new topics");
+        }
     }
 }
 

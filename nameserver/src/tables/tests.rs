@@ -4,7 +4,7 @@ use mainstem_common::protocol::{
     ClusterInfo, DataVersion, QueueData, RegisterBrokerBody, TopicConfig, TopicRoute,
 };
 
-use super::register::RegisterError;
+use super::registration::RegisterError;
 use super::*;
 
 fn changes() -> RouteChanges {

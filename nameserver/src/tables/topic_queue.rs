@@ -101,14 +101,14 @@ impl TopicQueueTable {
     }
 
     /// Puts what a broker registered. With an unchanged data version an operator's permission stays; the rest is compared
-    /// all the same, since two changes may have been sent under one version.
+    /// all the same, since two changes may have been sent under one version. Returns whether the topic is new here.
     pub(super) fn put(
         &self,
         topic: &str,
         broker: &Arc<str>,
         registered: TopicQueues,
         version_changed: bool,
-    ) {
+    ) -> bool {
         let wanted = |known: Option<&TopicQueues>| TopicQueues {
             perm_override: known
                 .and_then(|known| known.perm_override)
@@ -123,11 +123,11 @@ impl TopicQueueTable {
             .and_then(|entry| entry.queues.get(broker))
             && *known == wanted(Some(known))
         {
-            return;
+            return false;
         }
         let mut shard = shard.write();
-        if !shard.contains_key(topic) {
-            tracing::info!(topic, broker = &**broker, ?registered, "new topic");
+        let new = !shard.contains_key(topic);
+        if new {
             shard.insert(topic.into(), Topic::default());
         }
         if let Some(entry) = shard.get_mut(topic) {
@@ -135,6 +135,7 @@ impl TopicQueueTable {
             entry.queues.insert(Arc::clone(broker), queues);
             entry.changed();
         }
+        new
     }
 
     /// Changes the queues of one broker in every topic that it has; returns in how many.

@@ -148,6 +148,19 @@ impl CommitLog {
         IDLE
     }
 
+    /// Writes the floor whatever its age, as the flusher would a second later.
+    #[cfg(test)]
+    pub(crate) fn step_floor(&self) {
+        let mut floor = self.floor.lock();
+        let flushed = self.marks.flushed();
+        if floor.position != flushed
+            && self.failure.get().is_none()
+            && let Err(e) = self.write_floor(&mut floor, flushed)
+        {
+            self.fail(&format!("the durable floor cannot be written: {e}"));
+        }
+    }
+
     fn write_floor(&self, keeper: &mut FloorKeeper, position: u64) -> io::Result<()> {
         let state_id = keeper.state_id;
         debug_assert!(

@@ -19,6 +19,7 @@ mod walk;
 
 use self::append::Tail;
 use self::failure::Failure;
+use self::file::LogFile;
 use self::files::LogFiles;
 use self::flush::FloorKeeper;
 use self::next_file::{Maker, NextFile};
@@ -85,16 +86,31 @@ impl CommitLog {
     pub(crate) fn run_maker(&self) {
         self.next_file.run(
             &self.maker,
-            || {
-                let tail = self.tail.lock();
-                tail.next.is_none().then(|| tail.file.end())
-            },
-            |file| {
-                // Known to readers first: nobody asks for positions that were not published.
-                self.files.push(Arc::clone(&file));
-                self.tail.lock().next = Some(file);
-            },
+            || self.missing_file(),
+            |file| self.install(file),
         );
+    }
+
+    /// Where a file is missing ahead of the current one.
+    fn missing_file(&self) -> Option<u64> {
+        let tail = self.tail.lock();
+        tail.next.is_none().then(|| tail.file.end())
+    }
+
+    fn install(&self, file: Arc<LogFile>) {
+        // Known to readers first: nobody asks for positions that were not published.
+        self.files.push(Arc::clone(&file));
+        self.tail.lock().next = Some(file);
+    }
+
+    /// One turn of that thread, asked or not.
+    #[cfg(test)]
+    pub(crate) fn step_maker(&self) {
+        if let Some(base) = self.missing_file()
+            && let Ok(file) = self.maker.make(base, || true)
+        {
+            self.install(file);
+        }
     }
 
     /// Unlinks the oldest file if all of it lies below `position`; whether it did. Its space

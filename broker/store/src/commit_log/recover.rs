@@ -188,7 +188,9 @@ fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
             }
             buffer.resize(CHUNK_BYTES.min((file.end() - position) as usize), 0);
             file.read_into(position, &mut buffer)?;
-            if let Some(last) = buffer.iter().rposition(|b| *b != 0) {
+            if !is_zero(&buffer)
+                && let Some(last) = buffer.iter().rposition(|b| *b != 0)
+            {
                 remains.end = position + last as u64 + 1;
             }
             offset = data + buffer.len() as u64;
@@ -198,6 +200,15 @@ fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
         remains.records = count_records(files, end, remains.end)?;
     }
     Ok(remains)
+}
+
+/// Whether there are only zeros; fast, for it may look at the rest of a whole file.
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<64>();
+    words
+        .iter()
+        .all(|word| word.iter().fold(0, |sum, byte| sum | byte) == 0)
+        && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Counts records that are valid in themselves anywhere in a range, wherever they begin.
@@ -304,19 +315,16 @@ pub(super) fn clear_behind(
             tracing::info!(from = end.position, to = remains.end, bytes, reason = %end.reason, "the log's torn tail is cut; it holds no whole record");
         }
     }
-    let mut removed = false;
+    // Newest first, each removal durable before the next: a cut must not leave a gap.
     while let Some(file) = files
         .last()
         .filter(|file| file.base() >= end.position && file.base() > 0 && files.len() > 1)
     {
         disk.remove(file.path())
             .map_err(OpenError::io("remove", disk.display(file.path())))?;
-        files.pop();
-        removed = true;
-    }
-    if removed {
         disk.sync_dir(DIRECTORY)
             .map_err(OpenError::io("sync the directory", disk.display(DIRECTORY)))?;
+        files.pop();
     }
     if let Some(file) = files
         .last()

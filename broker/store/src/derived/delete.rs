@@ -4,11 +4,14 @@
 
 use super::Derived;
 use crate::error::DeleteTopicError;
+use crate::sync::Arc;
 
 impl Derived {
     /// Deletes a topic. `hold` runs what it is given under the append lock, with the position of
-    /// the next record. Nothing happens when there is no such topic. The caller lets the
-    /// dispatcher forget removed queues afterwards.
+    /// the next record; `flush` makes the log durable up to there, for a deletion must not lie
+    /// behind the end that a power cut leaves, or it would take later messages with it. Nothing
+    /// happens when there is no such topic. The caller lets the dispatcher forget removed queues
+    /// afterwards.
     ///
     /// # Errors
     /// See [`DeleteTopicError`].
@@ -16,6 +19,7 @@ impl Derived {
         &self,
         topic: &str,
         hold: impl Fn(&mut dyn FnMut(u64)),
+        flush: impl FnOnce() -> Result<(), Arc<str>>,
     ) -> Result<(), DeleteTopicError> {
         // Neither a snapshot nor an expiry may see half of it.
         let _maintenance = self.maintenance.lock();
@@ -35,11 +39,14 @@ impl Derived {
             topic: topic.to_owned(),
             reason,
         };
-        let durable = self
-            .journal
-            .put_deletion(topic, position, false)
-            .and_then(|()| self.journal.sync());
-        if let Err(error) = durable {
+        let mark = || {
+            let marked = self.journal.put_deletion(topic, position, false);
+            marked.and_then(|()| self.journal.sync())
+        };
+        let durable = flush()
+            .map_err(|cause| cause.to_string())
+            .and_then(|()| mark().map_err(|error| error.to_string()));
+        if let Err(reason) = durable {
             // The mark must not become durable later, when the topic has gone on.
             let _ = self.journal.remove_deletion(topic);
             hold(&mut |_| {
@@ -49,7 +56,7 @@ impl Derived {
                     .zip(&nexts)
                     .for_each(|(queue, next)| queue.counter().set(*next));
             });
-            return Err(refused(error.to_string()));
+            return Err(refused(reason));
         }
         let removed = self.queues.remove_files(topic, &queues);
         table.finish_removal(topic, position);

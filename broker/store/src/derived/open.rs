@@ -180,7 +180,7 @@ fn load_snapshot(
     snapshot::load(disk, owner, |head, queue| {
         if deletions
             .get(&queue.topic)
-            .is_some_and(|deleted_at| *deleted_at > head.position)
+            .is_some_and(|deleted_at| *deleted_at >= head.position)
         {
             return;
         }

@@ -48,7 +48,7 @@ impl Shared {
         }
     }
 
-    fn tick(&self) {
+    pub(super) fn tick(&self) {
         self.derived.tick(&*self.log, &|| {
             self.log.flush().map(|_| self.log.watermarks().flushed())
         });

@@ -20,11 +20,11 @@ impl Store {
     pub fn close(&self) -> Result<(), CloseError> {
         self.shared.log.stop_appends();
         let mut threads = self.threads.lock();
-        if threads.is_empty() {
+        let Some(running) = threads.take() else {
             return Ok(());
-        }
+        };
         self.shared.stop_threads();
-        for thread in threads.drain(..) {
+        for thread in running {
             // A thread that panicked has said so; what it left undone shows below.
             let _ = thread.join();
         }
@@ -36,7 +36,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.shared.log.stop_appends();
         self.shared.stop_threads();
-        for thread in self.threads.get_mut().drain(..) {
+        for thread in self.threads.get_mut().take().into_iter().flatten() {
             let _ = thread.join();
         }
     }

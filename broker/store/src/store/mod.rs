@@ -37,7 +37,8 @@ pub use batch::Batch;
 #[derive(Debug)]
 pub struct Store {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// `None` once the store is closed.
+    threads: Mutex<Option<Vec<JoinHandle<()>>>>,
 }
 
 /// What threads, batches and the store itself share.

@@ -34,6 +34,30 @@ impl Store {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self, OpenError> {
+        let shared = Shared::open(disk, options)?;
+        let threads = shared.start(&shared)?;
+        Ok(Self {
+            shared,
+            threads: Mutex::new(Some(threads)),
+        })
+    }
+
+    /// Opens the store without its threads: whoever holds it takes their steps, so that a
+    /// simulation runs the same way each time.
+    #[cfg(test)]
+    pub(crate) fn open_stepped(
+        disk: Arc<dyn Disk>,
+        options: StoreOptions,
+    ) -> Result<Self, OpenError> {
+        Ok(Self {
+            shared: Shared::open(disk, options)?,
+            threads: Mutex::new(Some(Vec::new())),
+        })
+    }
+}
+
+impl Shared {
+    fn open(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         options.check()?;
         disk.create_dir_all(layout::DIRECTORY)
             .map_err(OpenError::io(
@@ -69,7 +93,7 @@ impl Store {
         owner::mark_running(&*disk)
             .map_err(OpenError::io("create", disk.display(layout::ABORT)))?;
         let dispatched_to = derived.catch_up(&mut dispatcher, &*log)?;
-        let shared = Arc::new(Shared {
+        Ok(Arc::new(Self {
             dispatching: Dispatching::new(dispatcher, dispatched_to),
             progress: ProgressSink::default(),
             background: Background::default(),
@@ -78,16 +102,9 @@ impl Store {
             options,
             log,
             derived,
-        });
-        let threads = shared.start(&shared)?;
-        Ok(Self {
-            shared,
-            threads: Mutex::new(threads),
-        })
+        }))
     }
-}
 
-impl Shared {
     /// Starts the threads.
     fn start(&self, shared: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, OpenError> {
         let mut threads = Vec::new();
@@ -117,11 +134,33 @@ impl Shared {
 
     /// Body of the flushing thread. Whoever waits for the flush is told before anything else.
     fn run_flushing(&self) {
-        self.log.run_flusher(|ok| {
-            self.progress.moved(&self.log);
-            if ok {
-                self.dispatch_readable();
+        self.log.run_flusher(|ok| self.after_flush(ok));
+    }
+
+    fn after_flush(&self, ok: bool) {
+        self.progress.moved(&self.log);
+        if ok {
+            self.dispatch_readable();
+        }
+    }
+
+    /// One turn of the flushing thread.
+    #[cfg(test)]
+    pub(super) fn step_flush(&self) {
+        match self.log.flush() {
+            Ok(moved) => {
+                if moved {
+                    self.after_flush(true);
+                }
+                self.log.step_floor();
             }
-        });
+            Err(_) => self.after_flush(false),
+        }
+    }
+
+    /// One turn of the thread that makes files.
+    #[cfg(test)]
+    pub(super) fn step_files(&self) {
+        self.log.step_maker();
     }
 }

@@ -26,9 +26,11 @@ impl Store {
     /// When the disk refuses; the topic is as before then.
     pub fn delete_topic(&self, topic: &str) -> Result<(), DeleteTopicError> {
         let shared = &self.shared;
-        shared
-            .derived
-            .delete_topic(topic, |during| shared.log.hold_appends(during))?;
+        shared.derived.delete_topic(
+            topic,
+            |during| shared.log.hold_appends(during),
+            || shared.log.flush().map(|_| ()),
+        )?;
         shared
             .dispatching
             .hold(|dispatcher| dispatcher.forget_removed());

@@ -22,7 +22,7 @@ pub(super) fn write(host: SocketAddr, out: &mut [u8]) -> usize {
     }
 }
 
-/// Whether [`write`] takes 20 bytes for this host.
+/// Whether [`write()`] takes 20 bytes for this host.
 pub(super) fn is_v6(host: SocketAddr) -> bool {
     host.ip().to_canonical().is_ipv6()
 }

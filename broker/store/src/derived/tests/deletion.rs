@@ -8,7 +8,7 @@ fn delete(world: &mut World, topic: &str) -> bool {
     let position = world.log.readable();
     let deleted = world
         .derived
-        .delete_topic(topic, |during| during(position))
+        .delete_topic(topic, |during| during(position), || Ok(()))
         .is_ok();
     world.dispatcher.forget_removed();
     if deleted {

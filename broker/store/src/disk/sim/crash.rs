@@ -1,6 +1,8 @@
 //! What a power cut makes of a simulated disk. It promises that everything synced is there, that
 //! everything else is kept, lost or torn by the seed alone, and that the old disk is untouched.
 
+use std::collections::BTreeSet;
+
 use super::file::Inode;
 use super::random::Random;
 use super::{Disk, SimDisk, Tree, parent};
@@ -28,6 +30,14 @@ impl SimDisk {
                 change.apply(&mut names, &mut directories);
             }
         }
+        // What lies in a directory that is lost is lost with it.
+        let mut whole = BTreeSet::new();
+        for directory in directories {
+            if directory.is_empty() || whole.contains(parent(&directory)) {
+                whole.insert(directory);
+            }
+        }
+        let directories = whole;
         let mut tree = Tree {
             next_inode: old.next_inode,
             ..Tree::default()

@@ -64,6 +64,11 @@ impl Faults {
         );
     }
 
+    /// Takes a cut that has not struck yet back.
+    pub fn keep_power(&self) {
+        self.cut_after.store(NEVER, Ordering::SeqCst);
+    }
+
     /// Data syncs so far.
     pub fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::SeqCst)

@@ -1,6 +1,8 @@
 //! The whole store over the simulated disk and over a real directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod power;
+
 use std::net::SocketAddr;
 
 use mainstem_record::{NewRecord, RecordView};

@@ -12,6 +12,7 @@ mod next_file;
 mod open;
 mod read;
 mod recover;
+mod sabotage;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,8 @@ use crate::watermarks::Watermarks;
 
 pub(crate) use append::Part;
 pub(crate) use open::{KnownQueues, OpenedLog};
+#[cfg(test)]
+pub(crate) use sabotage::{Sabotage, break_on_this_thread};
 pub use stats::StoreStats;
 
 /// An open log. Shared by appenders, readers and its two threads.

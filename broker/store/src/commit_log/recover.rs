@@ -11,6 +11,7 @@ use mainstem_record::{RecordView, sys_flag};
 
 use super::file::{DIRECTORY, LogFile};
 use super::open::KnownQueues;
+use super::sabotage::{Sabotage, is_broken};
 use super::walk::{Found, Walker};
 use crate::disk::Disk;
 use crate::error::OpenError;
@@ -330,6 +331,9 @@ pub(super) fn clear_behind(
         .last()
         .filter(|file| end.position < file.end() && remains.end > end.position)
     {
+        if is_broken(Sabotage::Zeroing) {
+            return Ok(());
+        }
         zero(file, end.position, remains.end.min(file.end())).map_err(OpenError::io(
             "write zeros behind the end of",
             disk.display(file.path()),
@@ -357,6 +361,9 @@ pub(super) fn rewrite(
     from: u64,
     to: u64,
 ) -> Result<(), OpenError> {
+    if is_broken(Sabotage::Rewrite) {
+        return Ok(());
+    }
     let mut buffer = Vec::new();
     for file in files
         .iter()

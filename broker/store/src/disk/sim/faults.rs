@@ -64,9 +64,10 @@ impl Faults {
         );
     }
 
-    /// Takes a cut that has not struck yet back.
-    pub fn keep_power(&self) {
+    /// Takes back a cut and a failure of a sync that have not struck yet.
+    pub fn spare(&self) {
         self.cut_after.store(NEVER, Ordering::SeqCst);
+        self.fail_sync_at.store(NEVER, Ordering::SeqCst);
     }
 
     /// Data syncs so far.

@@ -62,8 +62,8 @@ fn send(store: &Store, topic: &str, queue_id: i32, body: &[u8]) -> u64 {
     appended.queue_offset
 }
 
-/// Bodies of a queue, read in small steps.
-fn bodies(store: &Store, topic: &str, queue_id: i32) -> Vec<Vec<u8>> {
+/// Bodies of a queue, read in small steps; an error when a message lies at a wrong offset.
+fn try_bodies(store: &Store, topic: &str, queue_id: i32) -> Result<Vec<Vec<u8>>, String> {
     let mut all = Vec::new();
     let mut offset = store.queue_bounds(topic, queue_id).min;
     loop {
@@ -73,16 +73,31 @@ fn bodies(store: &Store, topic: &str, queue_id: i32) -> Vec<Vec<u8>> {
         };
         let outcome = store.read(topic, queue_id, offset, &limits, &|_| true);
         if outcome.status != ReadStatus::Found {
-            return all;
+            return Ok(all);
         }
         for message in &outcome.messages {
-            let view = RecordView::parse(message).unwrap();
-            assert_eq!(view.queue_offset() as u64, offset);
+            let view = RecordView::parse(message).map_err(|e| e.to_string())?;
+            if view.queue_offset() as u64 != offset {
+                return Err(format!(
+                    "{topic}/{queue_id}: the message at {offset} says it is number {} at {}",
+                    view.queue_offset(),
+                    view.physical_offset()
+                ));
+            }
             all.push(view.body().to_vec());
             offset += 1;
         }
-        assert_eq!(outcome.next_offset, offset);
+        if outcome.next_offset != offset {
+            return Err(format!(
+                "{topic}/{queue_id}: goes on at {} after {offset}",
+                outcome.next_offset
+            ));
+        }
     }
+}
+
+fn bodies(store: &Store, topic: &str, queue_id: i32) -> Vec<Vec<u8>> {
+    try_bodies(store, topic, queue_id).unwrap()
 }
 
 fn await_bound(store: &Store, topic: &str, queue_id: i32, max: u64) {

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::disk::sim::Random;
+use crate::commit_log::{Sabotage, break_on_this_thread};
+use crate::disk::sim::{Random, SyncFailure};
 use crate::journal::Table;
 
 /// What the test knows of one message.
@@ -31,6 +32,8 @@ struct Run {
     committed: BTreeMap<(String, i32), u64>,
     equal_size: Option<usize>,
     messages: u64,
+    /// The disk says that directories are synced, and they are not.
+    lying_directories: bool,
 }
 
 impl Run {
@@ -50,7 +53,15 @@ impl Run {
             committed: BTreeMap::new(),
             equal_size,
             messages: 0,
+            lying_directories: false,
         }
+    }
+
+    fn with_lying_directories(seed: u64) -> Self {
+        let mut run = Self::new(seed);
+        run.lying_directories = true;
+        run.disk.faults().set_directory_syncs_do_nothing(true);
+        run
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -58,10 +69,17 @@ impl Run {
             let store = self.open(life)?;
             self.check(&store)
                 .map_err(|e| format!("life {life}: {e}"))?;
-            // In a third of the lives the power goes in the middle of an operation.
-            if self.random.one_in(3) {
-                let operations = self.random.below(120);
-                self.disk.faults().cut_power_after(operations);
+            match self.random.below(6) {
+                // The power goes in the middle of an operation.
+                0 | 1 => self.disk.faults().cut_power_after(self.random.below(120)),
+                // A sync fails, and the kernel takes the pages for written.
+                2 => {
+                    let syncs = self.random.below(20);
+                    self.disk
+                        .faults()
+                        .fail_sync_after(syncs, SyncFailure::DropsDirty);
+                }
+                _ => {}
             }
             for _ in 0..self.random.below(80) {
                 if !self.step(&store) {
@@ -76,14 +94,23 @@ impl Run {
                 )
             });
             self.acknowledge(&store);
-            if !closed || self.random.one_in(2) {
-                self.disk = self.disk.crash(self.random.next_u64());
+            // A stop without a cut: the page cache stays, whatever the device has.
+            if self.random.one_in(4) {
+                drop(store);
+                self.disk.faults().spare();
             } else {
-                self.disk.faults().keep_power();
+                self.cut();
             }
         }
         let store = self.open(9)?;
         self.check(&store).map_err(|e| format!("at last: {e}"))
+    }
+
+    fn cut(&mut self) {
+        self.disk = self.disk.crash(self.random.next_u64());
+        self.disk
+            .faults()
+            .set_directory_syncs_do_nothing(self.lying_directories);
     }
 
     /// Tells the story of a seed that is run alone.
@@ -120,7 +147,7 @@ impl Run {
                 )
             });
             drop(opened);
-            self.disk = self.disk.crash(self.random.next_u64());
+            self.cut();
         }
         self.note(|| {
             format!(
@@ -278,7 +305,7 @@ impl Run {
     fn check(&mut self, store: &Store) -> Result<(), String> {
         for ((topic, queue_id), known) in &mut self.model {
             let name = format!("{topic}/{queue_id}");
-            let found = bodies(store, topic, *queue_id);
+            let found = try_bodies(store, topic, *queue_id)?;
             let bounds = store.queue_bounds(topic, *queue_id);
             if bounds.min != 0 || bounds.max != found.len() as u64 {
                 return Err(format!(
@@ -362,4 +389,43 @@ fn no_power_cut_breaks_a_promise() {
             panic!("seed {seed}: {error}");
         }
     }
+}
+
+/// Seeds after which a broken promise must have shown.
+const SEEDS_TO_NOTICE: u64 = 2000;
+
+/// Runs seeds until one fails; how many it took, or `None`.
+fn seeds_until_noticed(run: impl Fn(u64) -> Result<(), String>) -> Option<u64> {
+    (0..SEEDS_TO_NOTICE)
+        .find(|seed| run(*seed).is_err())
+        .map(|seed| seed + 1)
+}
+
+#[test]
+fn a_broken_promise_is_noticed() {
+    for what in [
+        Sabotage::Flush,
+        Sabotage::BodyCheck,
+        Sabotage::Zeroing,
+        Sabotage::Rewrite,
+    ] {
+        break_on_this_thread(Some(what));
+        let seeds = seeds_until_noticed(|seed| Run::new(seed).run());
+        break_on_this_thread(None);
+        eprintln!("{what:?}: noticed after {seeds:?} seeds");
+        assert!(
+            seeds.is_some(),
+            "{what:?} was broken and {SEEDS_TO_NOTICE} seeds did not notice"
+        );
+    }
+}
+
+#[test]
+fn a_disk_that_lies_about_directories_is_noticed() {
+    let seeds = seeds_until_noticed(|seed| Run::with_lying_directories(seed).run());
+    eprintln!("directory syncs: noticed after {seeds:?} seeds");
+    assert!(
+        seeds.is_some(),
+        "{SEEDS_TO_NOTICE} seeds did not notice that names are not durable"
+    );
 }

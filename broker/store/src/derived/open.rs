@@ -83,6 +83,15 @@ impl Derived {
         let journal = Journal::open(Arc::clone(disk), owner)
             .map_err(OpenError::io("read", disk.display("mainstem/journal")))?;
         let deletions = journal.deletions();
+        if !clean && let Err(error) = journal.confirm() {
+            // Only a deletion that is to be finished cannot wait for space.
+            if deletions.iter().any(|(_, _, files_gone)| !files_gone) {
+                return Err(OpenError::io("write", disk.display("mainstem/journal"))(
+                    error,
+                ));
+            }
+            tracing::warn!(%error, "the journal cannot be written yet; its changes wait in memory");
+        }
         let positions: HashMap<_, _> = deletions
             .iter()
             .map(|(topic, at, _)| (topic.clone(), *at))

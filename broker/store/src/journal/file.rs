@@ -136,6 +136,12 @@ impl JournalFile {
         self.disk.sync_dir(DIRECTORY)
     }
 
+    /// Makes the next write a compaction: what the page cache shows after an unclean stop need not
+    /// be on the device, and a file written anew is.
+    pub(super) fn distrust(&mut self) {
+        self.file = None;
+    }
+
     /// Whether the next write must be a compaction, or should be one.
     pub(super) fn wants_compaction(&self, live_bytes: usize) -> bool {
         self.file.is_none() || self.end > COMPACT_MIN_BYTES.max(live_bytes as u64 * COMPACT_FACTOR)

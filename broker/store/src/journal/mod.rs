@@ -120,6 +120,20 @@ impl Journal {
         })
     }
 
+    /// Writes everything anew after an unclean stop, before anything is done because of it: a record
+    /// that was only in the page cache would be taken back by a power cut, and what was done would
+    /// not.
+    ///
+    /// # Errors
+    /// When the disk refuses; the next write tries again.
+    pub(crate) fn confirm(&self) -> io::Result<()> {
+        if self.is_new {
+            return Ok(());
+        }
+        self.file.lock().distrust();
+        self.write()
+    }
+
     /// Whether the journal was empty when it was opened: then Apache's JSON files, if there are
     /// any, are all that is known.
     pub fn is_new(&self) -> bool {

@@ -41,8 +41,10 @@ impl Cluster {
     }
 
     async fn ours(brokers: usize) -> Self {
-        let mut config = NameServerConfig::default();
-        config.listen = ([127, 0, 0, 1], 0).into();
+        let config = NameServerConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..NameServerConfig::default()
+        };
         let name_server = NameServer::start(config).unwrap();
         let name_servers = name_server.local_addr().to_string();
         let dir = tempfile::tempdir().unwrap();
@@ -622,7 +624,7 @@ async fn an_admin_sees_and_changes_groups_and_brokers() {
     );
     assert_eq!(
         admin.groups_of_topic(&topic).await.unwrap(),
-        [group.clone()]
+        std::slice::from_ref(&group)
     );
     let info = admin
         .running_info(&group, consumer.client_id())

@@ -239,9 +239,8 @@ fn a_flush_by_another_thread_is_told_to_those_who_wait() {
 fn two_stores_on_one_directory_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(FlushMode::Sync)).unwrap();
-    let error = Store::open(dir.path(), options(FlushMode::Sync))
-        .err()
-        .expect("the directory is in use");
+    let error =
+        Store::open(dir.path(), options(FlushMode::Sync)).expect_err("the directory is in use");
     assert!(
         matches!(&error, OpenError::InUse { directory, .. } if directory.contains(dir.path().to_str().unwrap())),
         "{error}"

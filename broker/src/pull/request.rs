@@ -109,9 +109,9 @@ pub type PullAnswer = Result<Pulled, PullError>;
 pub enum PullStep {
     /// Answer it.
     Answer(Pulled),
-    /// Park it: [`BrokerCore::park`].
+    /// Park it: [`BrokerCore::park`](crate::BrokerCore::park).
     Park(Parkable),
-    /// Read from disk, not on a network thread: [`BrokerCore::read_cold`].
+    /// Read from disk, not on a network thread: [`BrokerCore::read_cold`](crate::BrokerCore::read_cold).
     ReadFromDisk(ColdPull),
 }
 

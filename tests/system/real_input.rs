@@ -161,6 +161,9 @@ fn produce(server: &Server, file: &Path) -> Child {
         "16",
         "--retry-for",
         "120s",
+        // Longer than any stall of a busy machine: a request that is given up for slow would be sent again.
+        "--timeout",
+        "60s",
     ]);
     command
         .stdout(Stdio::null())

@@ -25,6 +25,8 @@ use shape::Shape;
 
 /// The producer group of the command line.
 const GROUP: &str = "mainstem-cli";
+/// Attempts of one send, on other brokers where order allows; what still fails is tried again for `--retry-for`.
+const ATTEMPTS: u32 = 3;
 /// The longest body that Apache RocketMQ and we take by default; the broker has the last word.
 const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 /// Lines between the reading thread and the dispatcher, and before each lane.
@@ -44,7 +46,9 @@ async fn produce(arguments: &Produce) -> Result<(), Failure> {
     let shape = Shape::new(arguments);
     let producer = Producer::builder(GROUP)
         .name_servers(&arguments.connect.namesrv)
-        .timeout(arguments.connect.timeout)
+        .attempt_timeout(arguments.connect.timeout)
+        .timeout(arguments.connect.timeout.saturating_mul(ATTEMPTS))
+        .retries(ATTEMPTS - 1)
         .request_timeout(arguments.connect.timeout)
         .max_message_bytes(MAX_LINE_BYTES)
         .max_in_flight_messages(arguments.in_flight.saturating_mul(arguments.batch()).max(1))

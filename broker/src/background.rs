@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mainstem_store::JournalError;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -58,37 +59,25 @@ pub(crate) fn start(
             expired.locks.sweep(Instant::now());
         })),
     );
-    spawn(
-        tasks,
-        Box::pin(blocking_every(
-            core.config.offset_journal_interval,
-            core.clone(),
-            |core| {
-                if let Err(error) = core.journal_offsets() {
-                    tracing::error!(%error, "committed offsets could not be saved: after a crash messages are consumed again");
-                }
-            },
-        )),
-    );
-    spawn(
-        tasks,
-        Box::pin(blocking_every(
-            core.config.offset_export_interval,
-            core.clone(),
-            BrokerCore::export_offsets,
-        )),
-    );
-    spawn(
-        tasks,
-        Box::pin(blocking_every(
-            core.config.delay_export_interval,
-            core.clone(),
-            |core| {
-                core.export_delay_offsets();
-                core.export_config();
-            },
-        )),
-    );
+    let config = &core.config;
+    let saves: [(Duration, fn(&BrokerCore)); 3] = [
+        (config.offset_journal_interval, |core| {
+            log_unsaved(core.journal_offsets(), "committed offsets");
+        }),
+        (config.delay_journal_interval, |core| {
+            log_unsaved(core.journal_delay_progress(), "delivered delayed messages");
+        }),
+        (config.export_interval, BrokerCore::export_all),
+    ];
+    for (period, save) in saves {
+        spawn(tasks, Box::pin(blocking_every(period, core.clone(), save)));
+    }
+}
+
+fn log_unsaved(saved: Result<(), JournalError>, what: &str) {
+    if let Err(error) = saved {
+        tracing::error!(%error, "{what} could not be saved: after a crash messages come again");
+    }
 }
 
 /// Reads for pulls that were woken and answers them.

@@ -274,9 +274,8 @@ fn save_and_close(
     let end = core.store.watermarks().appended();
     core.store.wait_durable(end, SETTLE);
     core.journal_offsets()?;
-    core.export_config();
-    core.export_offsets();
-    core.export_delay_offsets();
+    core.journal_delay_progress()?;
+    core.export_all();
     core.store.close()?;
     Ok(())
 }

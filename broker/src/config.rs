@@ -112,12 +112,13 @@ pub struct BrokerConfig {
     /// Greatest number of reads from disk that run at a time.
     pub max_cold_reads: usize,
 
-    /// `flushConsumerOffsetInterval`: interval of the export `consumerOffset.json`.
-    pub offset_export_interval: Duration,
-    /// How often committed offsets go to the journal.
+    /// `flushConsumerOffsetInterval`: how often committed offsets go to the journal.
     pub offset_journal_interval: Duration,
-    /// `flushDelayOffsetInterval`: interval of the export `delayOffset.json`.
-    pub delay_export_interval: Duration,
+    /// `flushDelayOffsetInterval`: how often the progress of delayed messages goes to the journal.
+    pub delay_journal_interval: Duration,
+    /// How often the JSON files under `config/` are written. They are copies for people and for the way back to RocketMQ;
+    /// every write syncs files and a directory, which the log's own syncs have to wait for.
+    pub export_interval: Duration,
     /// `registerNameServerPeriod`: interval of the full registration.
     pub register_interval: Duration,
     /// `registerBrokerTimeoutMills`: how long one registration may take.
@@ -186,9 +187,9 @@ impl Default for BrokerConfig {
             max_transfer_count_on_disk: 8,
             max_parked_pulls: 100_000,
             max_cold_reads: 16,
-            offset_export_interval: Duration::from_secs(5),
-            offset_journal_interval: Duration::from_secs(1),
-            delay_export_interval: Duration::from_secs(10),
+            offset_journal_interval: Duration::from_secs(5),
+            delay_journal_interval: Duration::from_secs(10),
+            export_interval: Duration::from_secs(60),
             register_interval: Duration::from_secs(30),
             register_timeout: Duration::from_secs(24),
             client_expiry: Duration::from_secs(120),

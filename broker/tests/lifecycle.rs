@@ -119,7 +119,8 @@ async fn a_broker_lost_without_a_stop_comes_back_with_what_it_acknowledged() {
             ..PullOf::default()
         })
         .await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Longer than the journal's own round.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     // A copy of the directory as it lies there is what a killed process leaves.
     let copy = tempfile::tempdir().unwrap();
     let copied = std::process::Command::new("cp")

@@ -74,8 +74,8 @@ pub(crate) fn config(mut settings: Settings, addresses: &Addresses, log: &Log) -
             as usize,
         max_transfer_count_on_disk: settings.get(&key::MAX_TRANSFER_COUNT_ON_MESSAGE_IN_DISK)
             as usize,
-        offset_export_interval: ms(settings.get(&key::FLUSH_CONSUMER_OFFSET_INTERVAL)),
-        delay_export_interval: ms(settings.get(&key::FLUSH_DELAY_OFFSET_INTERVAL)),
+        offset_journal_interval: ms(settings.get(&key::FLUSH_CONSUMER_OFFSET_INTERVAL)),
+        delay_journal_interval: ms(settings.get(&key::FLUSH_DELAY_OFFSET_INTERVAL)),
         register_interval: ms(settings.get(&key::REGISTER_NAME_SERVER_PERIOD)),
         register_timeout: ms(settings.get(&key::REGISTER_BROKER_TIMEOUT_MILLS)),
         client_expiry: ms(settings.get(&key::CHANNEL_EXPIRED_TIMEOUT)),

@@ -73,19 +73,11 @@ impl BrokerCore {
         }
     }
 
-    /// Writes `topics.json` and `subscriptionGroup.json`. It blocks.
-    pub(crate) fn export_config(&self) {
+    /// Writes all files; those that would not change are left alone. It blocks.
+    pub(crate) fn export_all(&self) {
         self.export("topics.json", &self.topic_table_body().to_json());
         self.export("subscriptionGroup.json", &self.group_table_body().to_json());
-    }
-
-    /// Writes `consumerOffset.json`. It blocks.
-    pub(crate) fn export_offsets(&self) {
         self.export("consumerOffset.json", &self.offset_table_body().to_json());
-    }
-
-    /// Writes `delayOffset.json`. It blocks.
-    pub(crate) fn export_delay_offsets(&self) {
         self.export("delayOffset.json", &self.delay_table_body().to_json());
     }
 }

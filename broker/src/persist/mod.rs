@@ -133,41 +133,43 @@ impl BrokerCore {
         journal.sync()
     }
 
-    /// Hands the offsets committed since the last call to the journal. It may block.
+    /// Hands the offsets committed since the last call to the journal, which makes them durable with its next round.
     pub(crate) fn journal_offsets(&self) -> Result<(), JournalError> {
-        let journal = self.store.journal();
         let dirty = self.offsets.take_dirty();
+        let records: Vec<_> = dirty
+            .iter()
+            .map(|entry| {
+                (
+                    offsets_key(&entry.topic, &entry.group),
+                    self.offsets_record(entry),
+                )
+            })
+            .collect();
+        let entries = records
+            .iter()
+            .map(|(key, record)| (key.as_str(), record.as_slice()));
+        self.store.journal().put_many(Table::Offsets, entries)
+    }
+
+    /// The same for the progress of delayed messages.
+    pub(crate) fn journal_delay_progress(&self) -> Result<(), JournalError> {
         let progress = self
             .delay_progress
             .durable(self.store.watermarks().durable());
-        let moved: Vec<_> = {
-            let mut saved = self.saved_delay_progress.lock();
-            let moved = progress
-                .iter()
-                .filter(|entry| !saved.contains(entry))
-                .copied()
-                .collect();
-            *saved = progress;
-            moved
-        };
-        if dirty.is_empty() && moved.is_empty() {
-            return Ok(());
-        }
-        for entry in &dirty {
-            journal.put(
-                Table::Offsets,
-                &offsets_key(&entry.topic, &entry.group),
-                &self.offsets_record(entry),
-            )?;
-        }
-        for (level, offset) in moved {
-            journal.put(
-                Table::DelayOffsets,
-                &level.to_string(),
-                offset.to_string().as_bytes(),
-            )?;
-        }
-        journal.sync()
+        let mut saved = self.saved_delay_progress.lock();
+        let records: Vec<_> = progress
+            .iter()
+            .filter(|entry| !saved.contains(entry))
+            .map(|(level, offset)| (level.to_string(), offset.to_string()))
+            .collect();
+        let entries = records
+            .iter()
+            .map(|(level, offset)| (level.as_str(), offset.as_bytes()));
+        self.store
+            .journal()
+            .put_many(Table::DelayOffsets, entries)?;
+        *saved = progress;
+        Ok(())
     }
 
     /// Offsets as the journal holds them. None passes what is readable: an offset that survived a power cut which its

@@ -250,6 +250,14 @@ async fn a_batch_becomes_records_with_consecutive_offsets_and_keeps_its_items_pr
         assert_eq!(ext(&reply, "msgId").unwrap().split(',').count(), 3);
         assert_eq!(ext(&reply, "transactionId"), Some("head"));
     }
+    support::until("both batches are readable", async || {
+        let pull = PullOf {
+            topic: "B",
+            ..PullOf::default()
+        };
+        messages(&client.pull(&pull).await).len() == 6
+    })
+    .await;
     let pulled = client
         .pull(&PullOf {
             topic: "B",

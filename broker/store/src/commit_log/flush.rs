@@ -37,7 +37,8 @@ impl CommitLog {
     /// [`flush`](Self::flush): those who wait are told of that move here too.
     pub(crate) fn run_flusher(&self, flushed: impl Fn(bool)) {
         let group_commit = self.marks.flush_mode() == FlushMode::Sync;
-        let mut told = self.marks.flushed();
+        // Not the mark of this moment: another thread may have moved it before this one ran.
+        let mut told = 0;
         loop {
             let stopping = self.stop_flushing.load(Ordering::Acquire);
             if self.flush().is_err() {

@@ -29,7 +29,7 @@ func consumerAfterTopic(s *scope) {
 	r.awaitNumbers(20, span(0, 20))
 	s.sendNumbers(topic, "x", 20, 20)
 	r.awaitNumbers(20, span(0, 40))
-	same(40, r.size(), "messages received, each once")
+	r.once(40)
 	queues, _, _ := s.adminClient()
 	same(4, queues(topic), "queues of a topic created by sending")
 }
@@ -66,7 +66,7 @@ func pushClustering(s *scope) {
 	r.awaitNumbers(20, span(0, 100))
 	s.sendNumbers(topic, "x", 100, 100)
 	r.awaitNumbers(20, span(0, 200))
-	same(200, r.size(), "messages received, each once")
+	r.once(200)
 }
 
 // A new broadcasting consumer of Go starts at the end, whatever its option says: wait until both get what is sent.
@@ -115,7 +115,7 @@ func tagFilter(s *scope) {
 	all.awaitNumbers(20, span(0, 140))
 	some.awaitNumbers(20, expected)
 	same(expected, some.numbers(), "numbers that passed 'A || B'")
-	same(len(expected), some.size(), "messages that passed 'A || B', each once")
+	some.once(len(expected))
 }
 
 func fromFirst(s *scope) {
@@ -157,7 +157,7 @@ func offsetRestart(s *scope) {
 	second.awaitNumbers(40, span(60, 40))
 	s.sendNumbers(topic, "x", 100, 10)
 	second.awaitNumbers(20, span(60, 50))
-	same(50, second.size(), "messages after the restart: only new ones, each once")
+	second.once(50)
 }
 
 func pullSubscribe(s *scope) {

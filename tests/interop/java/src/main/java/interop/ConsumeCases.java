@@ -40,7 +40,7 @@ final class ConsumeCases {
         received.awaitNumbers(60, Text.range(0, 20));
         s.send(topic, "x", 20, 20);
         received.awaitNumbers(20, Text.range(0, 40));
-        Check.same(40, received.size(), "messages received, each once");
+        received.once(40);
     }
 
     private static void afterTopic(Scope s) throws Exception {
@@ -50,7 +50,7 @@ final class ConsumeCases {
         received.awaitNumbers(20, Text.range(0, 20));
         s.send(topic, "x", 20, 20);
         received.awaitNumbers(20, Text.range(0, 40));
-        Check.same(40, received.size(), "messages received, each once");
+        received.once(40);
         Check.same(4, received.assigned(topic).size(), "queues of a topic created by sending");
     }
 
@@ -93,7 +93,7 @@ final class ConsumeCases {
         received.awaitNumbers(20, Text.range(0, 100));
         s.send(topic, "x", 100, 100);
         received.awaitNumbers(20, Text.range(0, 200));
-        Check.same(200, received.size(), "messages received, each once");
+        received.once(200);
         received.consumer.shutdown();
         // A clean end commits: nothing is left for the group.
         var stats = s.admin().examineConsumeStats(group, topic);
@@ -115,8 +115,8 @@ final class ConsumeCases {
         s.send(topic, "x", 0, 50);
         one.awaitNumbers(20, Text.range(0, 50));
         two.awaitNumbers(20, Text.range(0, 50));
-        Check.same(50, one.size(), "messages at the first, each once");
-        Check.same(50, two.size(), "messages at the second, each once");
+        one.once(50);
+        two.once(50);
     }
 
     private static void tagFilter(Scope s) throws Exception {
@@ -139,7 +139,7 @@ final class ConsumeCases {
         some.awaitNumbers(20, expected);
         all.awaitNumbers(20, Text.range(0, 140));
         Check.same(expected, some.numbers(), "numbers that passed 'A || B'");
-        Check.same(expected.size(), some.size(), "messages that passed 'A || B', each once");
+        some.once(expected.size());
     }
 
     private static void fromFirst(Scope s) throws Exception {
@@ -196,6 +196,6 @@ final class ConsumeCases {
         second.awaitNumbers(20, Text.range(60, 40));
         s.send(topic, "x", 100, 10);
         second.awaitNumbers(20, Text.range(60, 50));
-        Check.same(50, second.size(), "messages after the restart: only new ones, each once");
+        second.once(50);
     }
 }

@@ -103,7 +103,7 @@ final class MixedCases {
                 }
                 Check.same(Map.of("broker-a", 40, "broker-b", 40), sent, "messages sent to each broker");
                 received.awaitNumbers(40, Text.range(0, 80));
-                Check.same(80, received.size(), "messages received, each once");
+                received.once(80);
                 Check.same(8, received.assigned(topic).size(), "queues of both brokers");
                 // A key is asked of every broker.
                 for (int i : new int[] {0, 1, 2, 3, 78, 79}) {
@@ -126,7 +126,7 @@ final class MixedCases {
                 comeBack(s, topic, received, all, "broker-a", s.run.apache);
                 leave(s, topic, group, received, all, "broker-b", "broker-a", s.run.peer);
                 comeBack(s, topic, received, all, "broker-b", s.run.peer);
-                Check.same(all.size(), received.size(), "messages received in all, each once");
+                received.once(all.size());
             }
         }
 

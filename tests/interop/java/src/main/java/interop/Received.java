@@ -33,6 +33,21 @@ final class Received {
         return Text.numbers(list());
     }
 
+    /**
+     * Checks that {@code expected} different messages have come, and none of them twice. What the producer itself sent twice, after a
+     * time-out on a busy machine, has one unique key and two places.
+     */
+    void once(int expected) {
+        Set<String> places = new TreeSet<>();
+        Set<String> ids = new TreeSet<>();
+        for (MessageExt m : list()) {
+            String place = m.getBrokerName() + " queue " + m.getQueueId() + " offset " + m.getQueueOffset();
+            Check.that(places.add(place), "delivered twice: " + place + ": " + Text.of(m));
+            ids.add(m.getMsgId());
+        }
+        Check.same(expected, ids.size(), "different messages received");
+    }
+
     /** Waits until every number of {@code expected} has come. */
     void awaitNumbers(int seconds, Set<Integer> expected) throws Exception {
         Check.await(seconds, () -> size() >= expected.size() && numbers().containsAll(expected), () -> {

@@ -60,7 +60,7 @@ pub(crate) fn start(
         })),
     );
     let config = &core.config;
-    let saves: [(Duration, fn(&BrokerCore)); 3] = [
+    let saves: [(Duration, Save); 3] = [
         (config.offset_journal_interval, |core| {
             log_unsaved(core.journal_offsets(), "committed offsets");
         }),
@@ -73,6 +73,9 @@ pub(crate) fn start(
         spawn(tasks, Box::pin(blocking_every(period, core.clone(), save)));
     }
 }
+
+/// Something that is saved now and then.
+type Save = fn(&BrokerCore);
 
 fn log_unsaved(saved: Result<(), JournalError>, what: &str) {
     if let Err(error) = saved {

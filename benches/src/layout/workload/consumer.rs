@@ -16,12 +16,32 @@ pub(super) fn follow(run: &Run<'_>) -> io::Result<u64> {
     let mut messages = 0;
     loop {
         match run.ready.next(NEWS_TIMEOUT) {
-            News::End => return Ok(messages),
+            News::End => return Ok(messages + sweep(run, &mut buffer)?),
             News::Nothing if run.failed.load(Ordering::Relaxed) => return Ok(messages),
             News::Nothing => {}
             News::Partition(partition) => messages += read_on(run, partition, &mut buffer)?,
         }
     }
+}
+
+/// How often every partition is found at its end before the consumer believes it.
+const QUIET_SWEEPS: u32 = 5;
+
+/// The last look: a message may be done a moment before it is readable, and then its news found nothing.
+fn sweep(run: &Run<'_>, buffer: &mut Vec<u8>) -> io::Result<u64> {
+    let (mut messages, mut quiet) = (0, 0);
+    while quiet < QUIET_SWEEPS && !run.failed.load(Ordering::Relaxed) {
+        let mut found = 0;
+        for partition in 0..run.cell.all_partitions() {
+            found += read_on(run, partition, buffer)?;
+        }
+        messages += found;
+        if found == 0 {
+            quiet += 1;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+    Ok(messages)
 }
 
 fn read_on(run: &Run<'_>, partition: u32, buffer: &mut Vec<u8>) -> io::Result<u64> {

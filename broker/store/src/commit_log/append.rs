@@ -243,6 +243,6 @@ impl CommitLog {
     /// Ends all appends, for good.
     pub(crate) fn stop_appends(&self) {
         self.tail.lock().stopped = true;
-        self.next_file.wake_waiters();
+        self.next_file.end_waiting();
     }
 }

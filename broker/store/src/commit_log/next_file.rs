@@ -49,6 +49,8 @@ struct State {
     urgent: bool,
     /// Why the last try failed.
     refused: Option<Refusal>,
+    /// Appends are over.
+    ended: bool,
     /// Counts finished files, so that a waiter sees one even if it is used up at once.
     made: u64,
 }
@@ -112,7 +114,7 @@ impl NextFile {
         state.urgent = true;
         self.changed.notify_all();
         loop {
-            if state.made != made || self.stop.load(Ordering::Relaxed) {
+            if state.made != made || state.ended {
                 *ticket = Some(Ticket {
                     made: state.made,
                     deadline,
@@ -132,15 +134,16 @@ impl NextFile {
         }
     }
 
-    pub(super) fn wake_waiters(&self) {
-        let _state = self.state.lock();
+    /// Appends are over: nobody needs to wait any more.
+    pub(super) fn end_waiting(&self) {
+        self.state.lock().ended = true;
         self.changed.notify_all();
     }
 
     /// Ends [`run`](Self::run).
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.wake_waiters();
+        self.end_waiting();
     }
 
     fn is_urgent(&self) -> bool {

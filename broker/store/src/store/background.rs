@@ -2,10 +2,14 @@
 //! promises a tick at least every second, sooner when memory fills up, and never holds up appends.
 
 use super::Shared;
-use crate::sync::{AtomicBool, Duration, Ordering, Sleeper};
+use crate::sync::{AtomicBool, Duration, Ordering, Sleeper, sleep};
 
 /// Longest time between two ticks.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Shortest time between two ticks: memory that is full because the disk takes nothing must not
+/// become a busy loop.
+const REST: Duration = Duration::from_millis(20);
 
 /// Wakes and ends the background thread.
 #[derive(Debug, Default)]
@@ -45,6 +49,7 @@ impl Shared {
                 return;
             }
             self.tick();
+            sleep(REST);
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Dispatching {
     position: AtomicU64,
     /// The dispatcher's memory is full: the background must write it out before it goes on.
     paused: AtomicBool,
+    /// Why it does not go on was told already.
+    told: AtomicBool,
 }
 
 impl Dispatching {
@@ -23,6 +25,7 @@ impl Dispatching {
             dispatcher: Mutex::new(dispatcher),
             position: AtomicU64::new(position),
             paused: AtomicBool::new(false),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -38,14 +41,16 @@ impl Dispatching {
     pub(super) fn resume(&self) {
         self.paused.store(false, Ordering::Release);
     }
-
-    /// Runs something that must not meet a dispatch.
-    pub(super) fn hold<T>(&self, during: impl FnOnce(&mut Dispatcher) -> T) -> T {
-        during(&mut self.dispatcher.lock())
-    }
 }
 
 impl Shared {
+    /// Runs something that must not meet a dispatch, then does what others left to the holder.
+    pub(super) fn hold_dispatch<T>(&self, during: impl FnOnce(&mut Dispatcher) -> T) -> T {
+        let outcome = during(&mut self.dispatching.dispatcher.lock());
+        self.dispatch_readable();
+        outcome
+    }
+
     /// Dispatches everything readable, unless another thread is at it, which then does.
     pub(super) fn dispatch_readable(&self) {
         let state = &self.dispatching;
@@ -75,11 +80,14 @@ impl Shared {
         }
         let mut records = 0;
         let mut stopped_at = None;
+        let tell = !state.told.load(Ordering::Relaxed);
         let scanned = self.log.scan(from, to, &mut |position, record| {
             match dispatcher.dispatch(&DispatchRecord::of(position, record)) {
                 Ok(()) => records += 1,
                 Err(error @ DispatchError::Paused { .. }) => {
-                    tracing::warn!(%error, "messages stay invisible to consumers until the disk takes queues and index");
+                    if tell {
+                        tracing::warn!(%error, "messages stay invisible to consumers until the disk takes queues and index");
+                    }
                     stopped_at = Some(position);
                     return false;
                 }
@@ -91,14 +99,20 @@ impl Shared {
         let reached = match scanned {
             Ok(reached) => stopped_at.unwrap_or(reached),
             Err(error) => {
-                tracing::error!(%error, "the log cannot be read for dispatch; trying again");
+                if tell {
+                    tracing::error!(%error, "the log cannot be read for dispatch; it is tried again until it can");
+                }
                 stopped_at = Some(from);
                 from
             }
         };
+        state.told.store(stopped_at.is_some(), Ordering::Relaxed);
         if stopped_at.is_some() {
             state.paused.store(true, Ordering::Release);
-            self.background.wake();
+            // Without progress the next turn of the background is soon enough.
+            if reached > from {
+                self.background.wake();
+            }
         }
         self.log
             .counters()

@@ -31,9 +31,7 @@ impl Store {
             |during| shared.log.hold_appends(during),
             || shared.log.flush().map(|_| ()),
         )?;
-        shared
-            .dispatching
-            .hold(|dispatcher| dispatcher.forget_removed());
+        shared.hold_dispatch(|dispatcher| dispatcher.forget_removed());
         Ok(())
     }
 

@@ -129,3 +129,31 @@ fn a_start_without_space_for_the_first_file_says_so() {
     disk.faults().set_capacity_bytes(1 << 30);
     TestLog::open(&disk, FlushMode::Sync).unwrap();
 }
+
+#[test]
+fn an_appender_that_waits_for_a_file_hears_at_once_that_the_log_failed() {
+    let disk = SimDisk::new();
+    let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
+    // The next file cannot be made, by an error that is not a full disk, so appenders wait.
+    disk.create_dir_all(&format!("{}/next-{FILE_BYTES}", layout::DIRECTORY))
+        .unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            loop {
+                if let Err(error) = log.append("t", 0, &[1; 5000]) {
+                    return error;
+                }
+            }
+        });
+        await_that("the file is full", || {
+            log.log.watermarks().appended() + 5000 > FILE_BYTES - 1000
+        });
+        let began = Instant::now();
+        log.log.stop_appends();
+        assert!(matches!(waiter.join().unwrap(), AppendError::Closed));
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the configured wait is 20 s"
+        );
+    });
+}

@@ -23,6 +23,8 @@ pub(crate) struct Tail {
     pub(super) next: Option<Arc<LogFile>>,
     /// Past this position the next file is asked for.
     pub(super) ask_at: u64,
+    /// Past this position more pages are touched ahead.
+    pub(super) touch_at: u64,
     /// Store time of the newest record, ms.
     pub(super) last_timestamp_ms: i64,
     /// Appends are over: the log failed or closes.
@@ -30,10 +32,10 @@ pub(crate) struct Tail {
 }
 
 /// What happened under the lock that must be followed up outside of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Aftermath {
-    Nothing,
-    AskForNextFile,
+#[derive(Debug, Clone, Copy)]
+struct Aftermath {
+    ask_for_next_file: bool,
+    touch_ahead: bool,
 }
 
 /// One encoded record of a group and the counter that gives its queue offset (`None` for the
@@ -95,8 +97,11 @@ impl CommitLog {
             if clock_went_back {
                 self.note_clock(now_ms);
             }
-            if aftermath == Aftermath::AskForNextFile {
+            if aftermath.ask_for_next_file {
                 self.next_file.ask();
+            }
+            if aftermath.touch_ahead {
+                self.ahead.ask();
             }
             return Ok(());
         }
@@ -190,11 +195,17 @@ impl CommitLog {
     }
 
     fn aftermath(tail: &mut Tail) -> Aftermath {
-        if tail.position >= tail.ask_at && tail.next.is_none() {
+        let aftermath = Aftermath {
+            ask_for_next_file: tail.position >= tail.ask_at && tail.next.is_none(),
+            touch_ahead: tail.position >= tail.touch_at,
+        };
+        if aftermath.ask_for_next_file {
             tail.ask_at = u64::MAX;
-            return Aftermath::AskForNextFile;
         }
-        Aftermath::Nothing
+        if aftermath.touch_ahead {
+            tail.touch_at = u64::MAX;
+        }
+        aftermath
     }
 
     /// A `pwrite` failed: what it may have put behind the log's end is zeroed, so that appends can

@@ -116,6 +116,14 @@ impl LogFile {
         }
     }
 
+    /// Faults in the memory of a range without changing a byte; a wish that may be refused.
+    pub(super) fn touch(&self, position: u64, len: usize) {
+        let offset = self.offset(position, len);
+        if let Some(region) = &self.region {
+            region.touch(offset, len);
+        }
+    }
+
     /// A lease of final bytes; `None` when the file is not mapped. The caller knows the range to lie
     /// below a mark that it loaded from the watermarks.
     #[inline]

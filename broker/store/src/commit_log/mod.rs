@@ -3,6 +3,7 @@
 //! the end there are only zeros, and that nothing past `readable` is given out. It knows nothing
 //! of queues but the counters it is handed.
 
+mod ahead;
 mod append;
 mod failure;
 mod file;
@@ -18,6 +19,7 @@ mod stats;
 mod tests;
 mod walk;
 
+use self::ahead::Ahead;
 use self::append::Tail;
 use self::failure::Failure;
 use self::file::LogFile;
@@ -35,7 +37,7 @@ pub(crate) use open::{KnownQueues, OpenedLog};
 pub(crate) use sabotage::{Sabotage, break_on_this_thread};
 pub use stats::StoreStats;
 
-/// An open log. Shared by appenders, readers and its two threads.
+/// An open log. Shared by appenders, readers and its threads.
 #[derive(Debug)]
 pub(crate) struct CommitLog {
     disk: Arc<dyn Disk>,
@@ -43,6 +45,7 @@ pub(crate) struct CommitLog {
     tail: ChosenLock<Tail>,
     marks: Arc<Watermarks>,
     next_file: NextFile,
+    ahead: Ahead,
     maker: Maker,
     failure: Failure,
     stats: Counters,

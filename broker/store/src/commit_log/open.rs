@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::CommitLog;
+use super::ahead::Ahead;
 use super::append::{Tail, ask_at};
 use super::failure::Failure;
 use super::file::{self, LogFile};
@@ -181,6 +182,7 @@ impl OpenedLog {
         let tail = Tail {
             position: end.position,
             ask_at: ask_at(&current),
+            touch_at: u64::MAX,
             file: current,
             next,
             last_timestamp_ms,
@@ -200,6 +202,7 @@ impl OpenedLog {
             tail: ChosenLock::new(options.lock_kind() == LockKind::Spin, tail),
             marks: Arc::new(Watermarks::new(options.flush, end.position)),
             next_file: NextFile::new(file_bytes, options.next_file_wait),
+            ahead: Ahead::default(),
             maker,
             failure: Failure::default(),
             stats: Counters::default(),

@@ -120,6 +120,15 @@ impl Shared {
             "mainstem-files",
             of(|shared| CommitLog::run_maker(&shared.log)),
         )
+        .and_then(|()| {
+            if !self.log.touches_ahead() {
+                return Ok(());
+            }
+            start(
+                "mainstem-touch",
+                of(|shared| CommitLog::run_toucher(&shared.log)),
+            )
+        })
         .and_then(|()| start("mainstem-flush", of(Self::run_flushing)))
         .and_then(|()| start("mainstem-store", of(Self::run_background)));
         if let Err(error) = started {

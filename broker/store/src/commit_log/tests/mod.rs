@@ -25,7 +25,7 @@ use crate::sync::{Arc, Duration, Instant, JoinHandle, Mutex, spawn};
 use crate::{layout, owner};
 
 /// The smallest file, so that rolls come often.
-const FILE_BYTES: u64 = 64 << 10;
+pub(super) const FILE_BYTES: u64 = 64 << 10;
 
 struct NothingKnown;
 
@@ -49,16 +49,16 @@ fn options(flush: FlushMode) -> StoreOptions {
 }
 
 /// A log with its two threads. Dropping it is a kill: nothing is closed.
-struct TestLog {
+pub(super) struct TestLog {
     disk: SimDisk,
     _lock: Box<dyn DirectoryLock>,
-    log: Arc<CommitLog>,
+    pub(super) log: Arc<CommitLog>,
     threads: Vec<JoinHandle<()>>,
     counters: Mutex<HashMap<(String, i32), Arc<QueueCounter>>>,
 }
 
 impl TestLog {
-    fn open(disk: &SimDisk, flush: FlushMode) -> Result<Self, OpenError> {
+    pub(super) fn open(disk: &SimDisk, flush: FlushMode) -> Result<Self, OpenError> {
         Self::open_with(disk, &options(flush))
     }
 
@@ -128,7 +128,12 @@ impl TestLog {
         Ok(self.append_group(topic, queue_id, &[body], now_ms)?[0])
     }
 
-    fn append(&self, topic: &str, queue_id: i32, body: &[u8]) -> Result<Appended, AppendError> {
+    pub(super) fn append(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        body: &[u8],
+    ) -> Result<Appended, AppendError> {
         self.append_at(topic, queue_id, body, 1_000)
     }
 

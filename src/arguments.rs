@@ -48,6 +48,9 @@ pub(crate) enum Command {
     Status(Status),
     /// Print every configuration key, or the effective values with their sources
     Config(Config),
+    /// Measure a broker that is already running: rates, latency, CPU time and memory
+    #[command(subcommand)]
+    Bench(mainstem_load::Load),
 }
 
 /// Where a server's configuration comes from; common to all servers.

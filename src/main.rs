@@ -34,5 +34,6 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Consume(arguments) => commands::consume::run(&arguments),
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
+        Command::Bench(load) => commands::bench::run(&load),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -44,8 +45,6 @@ struct Round {
     is_dirty: Vec<bool>,
     /// Appends so far; a ticket is its value after the append.
     appended: u64,
-    /// Every ticket up to here is durable.
-    durable: u64,
     failed: Option<String>,
     stop: bool,
 }
@@ -53,6 +52,8 @@ struct Round {
 struct Shared {
     pace: Pace,
     round: Mutex<Round>,
+    /// Every ticket up to here is durable. Changes under the lock of `round` only.
+    durable: AtomicU64,
     wake_flusher: Condvar,
     wake_waiters: Condvar,
 }
@@ -76,6 +77,7 @@ impl GroupFlush {
                 is_dirty: vec![false; files],
                 ..Round::default()
             }),
+            durable: AtomicU64::new(0),
             wake_flusher: Condvar::new(),
             wake_waiters: Condvar::new(),
         });
@@ -105,13 +107,18 @@ impl GroupFlush {
         ticket
     }
 
+    /// Whether the ticket's append is durable, or need not be waited for.
+    pub fn is_durable(&self, ticket: Ticket) -> bool {
+        self.shared.pace != Pace::AtOnce || self.shared.durable.load(Ordering::Acquire) >= ticket.0
+    }
+
     /// Waits until the ticket's append is durable; at once at any other pace than [`Pace::AtOnce`].
     pub fn wait(&self, ticket: Ticket) -> io::Result<()> {
-        if self.shared.pace != Pace::AtOnce {
+        if self.is_durable(ticket) {
             return Ok(());
         }
         let mut round = self.shared.round.lock();
-        while round.durable < ticket.0 {
+        while self.shared.durable.load(Ordering::Acquire) < ticket.0 {
             if let Some(cause) = &round.failed {
                 return Err(io::Error::other(format!(
                     "an earlier flush failed: {cause}"
@@ -161,7 +168,7 @@ impl Shared {
             let outcome = sync(&dirty);
             let mut round = self.round.lock();
             match outcome {
-                Ok(()) => round.durable = upto,
+                Ok(()) => self.durable.store(upto, Ordering::Release),
                 Err(e) => round.failed = Some(e.to_string()),
             }
             let failed = round.failed.is_some();
@@ -200,7 +207,6 @@ pub fn sync_in_parallel(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn a_wait_returns_only_after_a_round_that_began_after_the_append() {

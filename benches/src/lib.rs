@@ -1,11 +1,10 @@
-//! Mainstem's benchmarks: storage layouts side by side, the ways of sending a file, locks, and the load generator.
+//! Mainstem's benchmarks: storage layouts side by side, the ways of sending a file, locks, and the report over them.
 //! Everything here measures and prints; nothing here is needed to run a broker.
 
 pub mod copies;
 pub mod group_flush;
 pub mod kafka;
 pub mod layout;
-pub mod load;
 pub mod measure;
 pub mod plot;
 pub mod table;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mainstem_benches::copies::{self, CopiesArgs};
-use mainstem_benches::load::{self, Load};
+use mainstem_benches::kafka::explain::{self, ExplainArgs};
+use mainstem_benches::layout::{self, LayoutArgs};
+use mainstem_load::Load;
 
 /// Measures Mainstem and what it is compared with
 #[derive(Parser)]
@@ -16,9 +18,13 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Benchmark {
+    /// One log or a log per partition: write and read by the engines named, in turns
+    Layout(LayoutArgs),
+    /// Show how a Kafka-style partition finds an offset: segment, index entry, scan
+    Explain(ExplainArgs),
     /// Send a file to a socket by read and write, mmap, sendfile and splice
     Copies(CopiesArgs),
-    /// Load a broker that is already running
+    /// Load a broker that is already running (the same as `mainstem bench`)
     #[command(subcommand)]
     Load(Load),
 }
@@ -36,7 +42,9 @@ fn main() -> ExitCode {
 fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
     match benchmark {
         Benchmark::Copies(args) => copies::run(&args)?,
-        Benchmark::Load(load) => println!("{}", load::run(&load)?),
+        Benchmark::Layout(args) => layout::run(&args)?,
+        Benchmark::Explain(args) => print!("{}", explain::run(&args)?),
+        Benchmark::Load(load) => println!("{}", mainstem_load::run(&load)?),
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A file per subcommand: each takes its arguments and runs to the end.
 
+pub(crate) mod bench;
 pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod config;

@@ -80,6 +80,22 @@ impl Entry for TimeEntry {
     }
 }
 
+/// Entries of an index file before its end or its first zeros: Kafka reserves room ahead in the index that it writes to.
+fn filled(file: &std::fs::File, entry_bytes: usize) -> io::Result<u64> {
+    let (mut low, mut high) = (0, file.metadata()?.len() / entry_bytes as u64);
+    let mut bytes = vec![0; entry_bytes];
+    while low < high {
+        let middle = low + (high - low) / 2;
+        file.read_exact_at(&mut bytes, middle * entry_bytes as u64)?;
+        if bytes.iter().all(|b| *b == 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
+}
+
 /// Entries gathered in memory before they are written.
 const CHUNK_ENTRIES: usize = 512;
 
@@ -106,7 +122,7 @@ impl<E: Entry> Index<E> {
 
     /// The index of a sealed segment, as it lies on disk.
     pub fn open_sealed(path: PathBuf) -> io::Result<Self> {
-        let len = std::fs::metadata(&path)?.len() / E::BYTES as u64;
+        let len = filled(&std::fs::File::open(&path)?, E::BYTES)?;
         Ok(Self {
             path,
             entries: Vec::new(),

@@ -118,6 +118,13 @@ impl LogDir {
             .map_or(Ok(()), |flusher| flusher.wait(ticket))
     }
 
+    /// Whether a wait for the ticket would return at once.
+    pub fn is_durable(&self, ticket: Ticket) -> bool {
+        self.flusher
+            .as_ref()
+            .is_none_or(|flusher| flusher.is_durable(ticket))
+    }
+
     /// A partition by its number (topic x partitions + partition).
     pub fn partition(&self, number: u32) -> io::Result<&Partition> {
         self.shared.partitions.get(number as usize).ok_or_else(|| {
@@ -143,10 +150,14 @@ impl LogDir {
         self.shared.sync_file_system()
     }
 
-    /// A clean stop.
+    /// A clean stop: every index complete, then one sync for all partitions.
     pub fn close(mut self) -> io::Result<()> {
         self.flusher.take();
-        self.shared.partitions.iter().try_for_each(Partition::close)
+        self.shared
+            .partitions
+            .iter()
+            .try_for_each(Partition::seal)?;
+        self.shared.sync_file_system()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Kafka's own tools read its files. From the inside out: `varint`, `batch`, `index`, `segment`, `partition`, `log_dir`.
 
 pub mod batch;
+pub mod explain;
 pub mod index;
 pub mod log_dir;
 pub mod open_files;

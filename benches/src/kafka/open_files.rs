@@ -1,10 +1,11 @@
 //! A bounded cache of open files, so that ten thousand partitions work within a few thousand descriptors. Owns the
 //! handles; promises that no more than its capacity stay open between calls (a handle in use lives until it is dropped).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,13 +19,16 @@ struct Entry {
 
 #[derive(Default)]
 struct Shelf {
-    open: HashMap<PathBuf, Entry>,
-    hand: Vec<PathBuf>,
+    /// By the path's bytes: a `Path` is hashed and compared part by part, which costs more than the lookup.
+    open: HashMap<OsString, Entry>,
+    /// In the order of opening, as the eviction's hand goes round. May hold a path that is closed already.
+    hand: VecDeque<OsString>,
 }
 
 /// Open files by path, at most `capacity` of them.
 pub struct OpenFiles {
     capacity: usize,
+    read_only: bool,
     shelf: Mutex<Shelf>,
     opens: AtomicU64,
 }
@@ -34,15 +38,24 @@ impl OpenFiles {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
+            read_only: false,
             shelf: Mutex::default(),
             opens: AtomicU64::new(0),
+        }
+    }
+
+    /// A cache that opens for reading only and creates nothing.
+    pub fn to_read(capacity: usize) -> Self {
+        Self {
+            read_only: true,
+            ..Self::new(capacity)
         }
     }
 
     /// The file at `path`, opened for reading and writing and created when absent.
     pub fn get(&self, path: &Path) -> io::Result<Arc<File>> {
         let mut shelf = self.shelf.lock();
-        if let Some(entry) = shelf.open.get_mut(path) {
+        if let Some(entry) = shelf.open.get_mut(path.as_os_str()) {
             entry.recent = true;
             return Ok(Arc::clone(&entry.file));
         }
@@ -50,17 +63,17 @@ impl OpenFiles {
         let file = Arc::new(
             OpenOptions::new()
                 .read(true)
-                .write(true)
-                .create(true)
+                .write(!self.read_only)
+                .create(!self.read_only)
                 .truncate(false)
                 .open(path)?,
         );
         while shelf.open.len() >= self.capacity {
             shelf.evict_one();
         }
-        shelf.hand.push(path.to_owned());
+        shelf.hand.push_back(path.as_os_str().to_owned());
         shelf.open.insert(
-            path.to_owned(),
+            path.as_os_str().to_owned(),
             Entry {
                 file: Arc::clone(&file),
                 recent: false,
@@ -71,7 +84,7 @@ impl OpenFiles {
 
     /// Forgets the file, for one that is about to be removed.
     pub fn forget(&self, path: &Path) {
-        self.shelf.lock().open.remove(path);
+        self.shelf.lock().open.remove(path.as_os_str());
     }
 
     /// How often a file had to be opened.
@@ -81,32 +94,22 @@ impl OpenFiles {
 }
 
 impl Shelf {
-    /// Closes the first file, in the order of opening, that was not used since the hand last passed.
+    /// Closes the first file, in the order of opening, that was not used since the hand last passed; after a whole turn
+    /// every mark is gone and the oldest goes.
     fn evict_one(&mut self) {
-        let candidates = std::mem::take(&mut self.hand);
-        let mut passed = Vec::new();
-        let mut rest = candidates.into_iter();
-        for path in rest.by_ref() {
+        while let Some(path) = self.hand.pop_front() {
             match self.open.get_mut(&path) {
                 None => {}
                 Some(entry) if entry.recent => {
                     entry.recent = false;
-                    passed.push(path);
+                    self.hand.push_back(path);
                 }
                 Some(_) => {
                     self.open.remove(&path);
-                    self.hand = rest.collect();
-                    self.hand.extend(passed);
                     return;
                 }
             }
         }
-        // Every file was in use since the last pass: the oldest goes.
-        if let Some(path) = passed.first() {
-            self.open.remove(path);
-        }
-        self.hand = passed;
-        self.hand.retain(|p| self.open.contains_key(p));
     }
 }
 

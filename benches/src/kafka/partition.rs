@@ -33,6 +33,9 @@ impl Default for PartitionConfig {
     }
 }
 
+/// Enough for one lookup.
+const OPEN_FILES_TO_LOOK: usize = 16;
+
 /// A run of bytes of a segment file, for `sendfile` or a copy.
 #[derive(Debug)]
 pub struct FileRun {
@@ -94,6 +97,39 @@ impl Partition {
             },
             cut,
         ))
+    }
+
+    /// Opens the partition to look at it: nothing is recovered, cut or created, whoever wrote it.
+    pub fn open_to_look(dir: PathBuf) -> io::Result<Self> {
+        let bases = base_offsets(&dir)?;
+        if bases.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!(
+                    "{} holds no segment (files named by their base offset, 20 digits and .log)",
+                    dir.display()
+                ),
+            ));
+        }
+        // Where the last segment ends only its batches tell.
+        let ends = bases.iter().skip(1).copied().chain([i64::MAX]);
+        let segments = bases
+            .iter()
+            .zip(ends)
+            .map(|(base, end)| Segment::open_sealed(&dir, *base, end))
+            .collect::<io::Result<_>>()?;
+        Ok(Self {
+            dir,
+            config: PartitionConfig::default(),
+            files: Arc::new(OpenFiles::to_read(OPEN_FILES_TO_LOOK)),
+            segments: Mutex::new(segments),
+            sealed_unsynced: Mutex::default(),
+        })
+    }
+
+    /// Number of segments.
+    pub fn segments(&self) -> usize {
+        self.segments.lock().len()
     }
 
     /// Appends one batch that was encoded with base offset 0, patching its base offset (which the CRC leaves out).
@@ -231,13 +267,21 @@ impl Partition {
         Ok(gone)
     }
 
-    /// A clean stop: indexes complete, everything durable.
-    pub fn close(&self) -> io::Result<()> {
-        if let Some(active) = self.segments.lock().last_mut() {
-            active.seal(&self.files)?;
-            active.sync(&self.files, true)?;
+    /// Ends the writing: the indexes are complete in their files, but nothing is synced.
+    pub fn seal(&self) -> io::Result<()> {
+        match self.segments.lock().last_mut() {
+            Some(active) => active.seal(&self.files),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Removes every segment and the directory; nothing can be appended afterwards.
+    pub fn remove(&self) -> io::Result<()> {
+        let mut segments = self.segments.lock();
+        for segment in segments.drain(..) {
+            segment.remove(&self.files)?;
+        }
+        std::fs::remove_dir(&self.dir)
     }
 }
 
@@ -360,7 +404,7 @@ mod tests {
             );
         }
         assert!(partition.read(900, 1000).unwrap().is_none());
-        partition.close().unwrap();
+        partition.seal().unwrap();
         let (again, cut) = open(dir.path());
         assert_eq!((cut, again.end_offset()), (0, 900));
         assert_eq!(values_from(&again, 0).len(), 900);

@@ -271,7 +271,11 @@ impl Segment {
     pub fn remove(self, files: &OpenFiles) -> io::Result<()> {
         for path in [&*self.log_path, self.offsets.path(), self.times.path()] {
             files.forget(path);
-            std::fs::remove_file(path)?;
+            match std::fs::remove_file(path) {
+                // An index without an entry may not have been written yet.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
         }
         Ok(())
     }

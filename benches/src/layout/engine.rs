@@ -19,6 +19,16 @@ pub enum Mode {
     Durable,
 }
 
+impl Mode {
+    /// For tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Durable => "durable",
+        }
+    }
+}
+
 /// The contestants.
 #[derive(
     Debug,
@@ -104,6 +114,8 @@ pub trait Engine: Send + Sync {
     fn append(&self, partition: u32, bodies: &[&[u8]]) -> io::Result<Ticket>;
     /// Waits until that append is done in the engine's mode.
     fn wait(&self, ticket: Ticket) -> io::Result<()>;
+    /// Whether it is done already.
+    fn is_done(&self, ticket: Ticket) -> bool;
     /// Copies readable messages from `offset` on into `buffer`, which it fills with at most about `max_bytes`; no
     /// messages means that none is there. The workload asks only for what it was told is done.
     fn read(
@@ -113,8 +125,10 @@ pub trait Engine: Send + Sync {
         max_bytes: usize,
         buffer: &mut Vec<u8>,
     ) -> io::Result<ReadBack>;
-    /// Makes everything durable, and everything readable.
+    /// Makes everything durable, and returns only when everything can be read.
     fn settle(&self) -> io::Result<()>;
+    /// Removes a topic's messages with what disk space the layout can give back for it now.
+    fn delete_topic(&self, topic: u32) -> io::Result<()>;
     /// `fdatasync`s and their like so far.
     fn syncs(&self) -> u64;
     /// A clean stop.

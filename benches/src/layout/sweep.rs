@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::engine::{EngineKind, EngineOptions, Mode};
 use super::workload::{Cell, CellResult, Consumers, run_cell};
+use crate::measure::raise_open_file_limit;
 
 /// How long a run may take.
 #[derive(
@@ -179,7 +180,7 @@ pub struct Run {
 
 /// Results by step and engine, kept in a file of one JSON object a line.
 pub struct Results {
-    path: PathBuf,
+    path: Option<PathBuf>,
     runs: Vec<Run>,
 }
 
@@ -195,20 +196,27 @@ impl Results {
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect();
         Ok(Self {
-            path: path.to_owned(),
+            path: Some(path.to_owned()),
             runs,
         })
     }
 
+    /// Results that nobody asks to keep.
+    pub fn in_memory() -> Self {
+        Self {
+            path: None,
+            runs: Vec::new(),
+        }
+    }
+
     /// Adds a run and writes it out at once.
     pub fn add(&mut self, run: Run) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)?;
-        let mut line = serde_json::to_vec(&run)?;
-        line.push(b'\n');
-        file.write_all(&line)?;
+        if let Some(path) = &self.path {
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            let mut line = serde_json::to_vec(&run)?;
+            line.push(b'\n');
+            file.write_all(&line)?;
+        }
         self.runs.push(run);
         Ok(())
     }
@@ -284,8 +292,8 @@ pub fn run(
 
 /// Syncs at the same time for layouts of many files: more than this brought nothing on two cores.
 const PARALLEL_SYNCS: usize = 8;
-/// Within a soft limit of 1,024 descriptors, as distributions set it.
-const OPEN_FILES: usize = 800;
+/// Descriptors for whatever is no log file.
+const OTHER_OPEN_FILES: usize = 500;
 
 /// The engine's options for a cell.
 pub fn options(cell: &Cell) -> EngineOptions {
@@ -294,7 +302,10 @@ pub fn options(cell: &Cell) -> EngineOptions {
         partitions: cell.partitions,
         mode: cell.mode,
         parallel_syncs: PARALLEL_SYNCS,
-        open_files: OPEN_FILES,
+        // A broker with thousands of partitions is run with a raised limit.
+        open_files: raise_open_file_limit()
+            .saturating_sub(OTHER_OPEN_FILES)
+            .max(100),
         file_bytes: 1 << 30,
     }
 }

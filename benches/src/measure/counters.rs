@@ -1,4 +1,4 @@
-//! CPU nanoseconds, page faults, context switches and system calls of a thread or of the process, from /proc.
+//! CPU nanoseconds, page faults, context switches, reads and writes of a thread or of the process, from /proc.
 
 use std::fs;
 use std::ops::Sub;
@@ -27,6 +27,10 @@ pub struct Counters {
     pub waits: u64,
     /// Involuntary ones: its time was up.
     pub preemptions: u64,
+    /// Calls of `read` and its like.
+    pub read_calls: u64,
+    /// Calls of `write` and its like.
+    pub write_calls: u64,
 }
 
 impl Counters {
@@ -69,12 +73,25 @@ impl Counters {
         let field = |i: usize| fields.get(i).copied().unwrap_or(0);
         let cpu = clock_gettime(clock);
         let (waits, preemptions) = context_switches(dir);
+        let io = fs::read_to_string(format!("{dir}/io")).unwrap_or_default();
         Self {
             cpu_ns: cpu.tv_sec as u64 * 1_000_000_000 + cpu.tv_nsec as u64,
             minor_faults: field(7),
             major_faults: field(9),
             waits,
             preemptions,
+            read_calls: number_of(&io, "syscr"),
+            write_calls: number_of(&io, "syscw"),
+        }
+    }
+
+    /// This account of a process with the context switches of threads that have ended, which the kernel forgets.
+    #[must_use]
+    pub fn with_switches_of(self, ended: &Self) -> Self {
+        Self {
+            waits: self.waits + ended.waits,
+            preemptions: self.preemptions + ended.preemptions,
+            ..self
         }
     }
 
@@ -87,6 +104,8 @@ impl Counters {
             major_faults: self.major_faults + other.major_faults,
             waits: self.waits + other.waits,
             preemptions: self.preemptions + other.preemptions,
+            read_calls: self.read_calls + other.read_calls,
+            write_calls: self.write_calls + other.write_calls,
         }
     }
 }
@@ -94,16 +113,18 @@ impl Counters {
 /// Voluntary and involuntary context switches of a task.
 fn context_switches(dir: &str) -> (u64, u64) {
     let status = fs::read_to_string(format!("{dir}/status")).unwrap_or_default();
-    let line = |name: &str| {
-        let value = status.lines().find_map(|l| l.strip_prefix(name));
-        value
-            .and_then(|v| v.trim_start_matches(':').trim().parse().ok())
-            .unwrap_or(0)
-    };
     (
-        line("voluntary_ctxt_switches"),
-        line("nonvoluntary_ctxt_switches"),
+        number_of(&status, "voluntary_ctxt_switches"),
+        number_of(&status, "nonvoluntary_ctxt_switches"),
     )
+}
+
+/// The number behind a name and a colon; 0 where the kernel does not give it.
+fn number_of(table: &str, name: &str) -> u64 {
+    let value = table.lines().find_map(|l| l.strip_prefix(name));
+    value
+        .and_then(|v| v.trim_start_matches(':').trim().parse().ok())
+        .unwrap_or(0)
 }
 
 impl Sub for Counters {
@@ -115,6 +136,8 @@ impl Sub for Counters {
             major_faults: self.major_faults.saturating_sub(earlier.major_faults),
             waits: self.waits.saturating_sub(earlier.waits),
             preemptions: self.preemptions.saturating_sub(earlier.preemptions),
+            read_calls: self.read_calls.saturating_sub(earlier.read_calls),
+            write_calls: self.write_calls.saturating_sub(earlier.write_calls),
         }
     }
 }

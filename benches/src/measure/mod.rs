@@ -3,10 +3,16 @@
 
 mod counters;
 mod device;
+mod limits;
 mod machine;
+mod memory;
+mod space;
 mod spread;
 
 pub use counters::{Counters, Scope};
 pub use device::{Device, DeviceCounters};
+pub use limits::raise_open_file_limit;
 pub use machine::Machine;
+pub use memory::{MemoryLimit, drop_page_cache};
+pub use space::{disk_usage, need_space};
 pub use spread::{Spread, alternate};

@@ -24,10 +24,10 @@ pub(super) enum Placement {
     PerPartition,
 }
 
-/// Files preallocate in steps, as a log of many gigabytes does in files.
-const ALLOCATE_BYTES_ONE: u64 = 64 << 20;
-/// A log per partition cannot reserve as much for each of thousands.
-const ALLOCATE_BYTES_MANY: u64 = 1 << 20;
+/// Disk space reserved ahead, over all logs together: in one step for one log, in a share of it for each of many.
+const ALLOCATE_BYTES: u64 = 64 << 20;
+/// The least share.
+const ALLOCATE_BYTES_LEAST: u64 = 64 << 10;
 
 /// A log file that grows.
 struct Log {
@@ -108,11 +108,9 @@ impl ControlEngine {
                 .collect(),
             topics: (0..options.topics).map(|i| format!("topic-{i}")).collect(),
             partitions: options.partitions,
-            allocate_bytes: if placement == Placement::One {
-                ALLOCATE_BYTES_ONE
-            } else {
-                ALLOCATE_BYTES_MANY
-            },
+            allocate_bytes: (ALLOCATE_BYTES / u64::from(count).max(1))
+                .max(ALLOCATE_BYTES_LEAST)
+                .next_multiple_of(4096),
         })
     }
 
@@ -186,6 +184,10 @@ impl Engine for ControlEngine {
         self.flusher.as_ref().map_or(Ok(()), |f| f.wait(ticket))
     }
 
+    fn is_done(&self, ticket: Ticket) -> bool {
+        self.flusher.as_ref().is_none_or(|f| f.is_durable(ticket))
+    }
+
     fn read(
         &self,
         partition: u32,
@@ -236,6 +238,20 @@ impl Engine for ControlEngine {
 
     fn settle(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(File::open(&self.shared.dir)?)?)
+    }
+
+    fn delete_topic(&self, topic: u32) -> io::Result<()> {
+        let partitions = topic * self.partitions..(topic + 1) * self.partitions;
+        for partition in partitions {
+            self.index[partition as usize].lock().clear();
+            // In one log the bytes lie between those of others and stay.
+            if self.placement == Placement::PerPartition {
+                let path = &self.shared.logs[partition as usize].path;
+                self.shared.files.forget(path);
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     fn syncs(&self) -> u64 {

@@ -15,6 +15,7 @@ use crate::layout::engine::{Engine, EngineOptions, Mode, ReadBack};
 
 pub(super) struct KafkaEngine {
     log: LogDir,
+    partitions: u32,
 }
 
 thread_local! {
@@ -43,7 +44,10 @@ impl KafkaEngine {
             policy,
             options.open_files,
         )?;
-        Ok(Self { log })
+        Ok(Self {
+            log,
+            partitions: options.partitions,
+        })
     }
 }
 
@@ -63,6 +67,10 @@ impl Engine for KafkaEngine {
 
     fn wait(&self, ticket: Ticket) -> io::Result<()> {
         self.log.wait_durable(ticket)
+    }
+
+    fn is_done(&self, ticket: Ticket) -> bool {
+        self.log.is_durable(ticket)
     }
 
     fn read(
@@ -105,6 +113,11 @@ impl Engine for KafkaEngine {
 
     fn settle(&self) -> io::Result<()> {
         self.log.sync_all()
+    }
+
+    fn delete_topic(&self, topic: u32) -> io::Result<()> {
+        (topic * self.partitions..(topic + 1) * self.partitions)
+            .try_for_each(|partition| self.log.partition(partition)?.remove())
     }
 
     fn syncs(&self) -> u64 {

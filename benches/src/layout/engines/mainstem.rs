@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use mainstem_record::{NewRecord, RecordView};
 use mainstem_store::{FlushMode, ReadLimits, Store, StoreOptions};
@@ -15,12 +16,16 @@ use crate::layout::engine::{Engine, EngineOptions, Mode, ReadBack};
 
 /// A flush that takes longer has failed.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the end looks whether every record has reached its queue.
+const DISPATCH_POLL: Duration = Duration::from_micros(200);
 
 pub(super) struct MainstemEngine {
     store: Store,
     dir: PathBuf,
     topics: Vec<String>,
     partitions: u32,
+    /// Records appended, to tell whether all of them have reached their queues.
+    appended: AtomicU64,
 }
 
 impl MainstemEngine {
@@ -40,6 +45,7 @@ impl MainstemEngine {
             dir: dir.to_owned(),
             topics: (0..options.topics).map(|i| format!("topic-{i}")).collect(),
             partitions: options.partitions,
+            appended: AtomicU64::new(0),
         })
     }
 
@@ -77,13 +83,13 @@ impl Engine for MainstemEngine {
                 .durable_at;
         }
         batch.finish();
+        self.appended
+            .fetch_add(bodies.len() as u64, Ordering::Relaxed);
         Ok(Ticket::at(durable_at))
     }
 
     fn wait(&self, ticket: Ticket) -> io::Result<()> {
-        if self.store.watermarks().durable() >= ticket.position()
-            || self.store.wait_durable(ticket.position(), FLUSH_TIMEOUT)
-        {
+        if self.is_done(ticket) || self.store.wait_durable(ticket.position(), FLUSH_TIMEOUT) {
             return Ok(());
         }
         let cause = self.store.failure();
@@ -91,6 +97,10 @@ impl Engine for MainstemEngine {
             || "a flush took too long".to_owned(),
             |c| c.to_string(),
         )))
+    }
+
+    fn is_done(&self, ticket: Ticket) -> bool {
+        self.store.watermarks().durable() >= ticket.position()
     }
 
     fn read(
@@ -118,8 +128,21 @@ impl Engine for MainstemEngine {
     }
 
     fn settle(&self) -> io::Result<()> {
+        // Readable through its queue is part of being done.
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        while self.store.stats().dispatched < self.appended.load(Ordering::Relaxed) {
+            if Instant::now() > deadline {
+                return Err(io::Error::other("the consume queues lag by a minute"));
+            }
+            std::thread::sleep(DISPATCH_POLL);
+        }
         // As the other engines do it; in async mode the store's own flush comes at its interval.
         Ok(rustix::fs::syncfs(File::open(&self.dir)?)?)
+    }
+
+    fn delete_topic(&self, topic: u32) -> io::Result<()> {
+        let topic = &self.topics[topic as usize];
+        self.store.delete_topic(topic).map_err(io::Error::other)
     }
 
     fn syncs(&self) -> u64 {

@@ -1,138 +1,25 @@
-//! One cell of the sweep: producers append to an engine while consumers read, until the cell's bytes are written, read
-//! and settled. Owns the cell's parameters and the result; threads are in `producer` and `consumer`.
+//! One cell of the sweep: producers append to an engine while consumers read, until the cell's bytes are written, read by
+//! every consumer, and synced. Owns the run and its threads; parameters are in `cell`, figures in `result`.
 
+mod cell;
 mod consumer;
 mod producer;
 mod ready;
+mod result;
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
-use super::engine::{Engine, EngineKind, EngineOptions, Mode};
-use crate::measure::{Counters, Device, DeviceCounters, Scope};
+use super::engine::{Engine, EngineKind, EngineOptions};
+use crate::measure::{Counters, Device, MemoryLimit, Scope, drop_page_cache, need_space};
+pub use cell::{Cell, Consumers};
 use ready::Ready;
-
-/// Where consumers read.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Consumers {
-    /// Nobody reads
-    None,
-    /// Each message soon after it is done
-    Tail,
-    /// One more consumer reads, from the start, as many bytes again that were written before the clock started
-    Behind,
-}
-
-/// The parameters of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Cell {
-    /// Topics.
-    pub topics: u32,
-    /// Partitions of each.
-    pub partitions: u32,
-    /// Body bytes.
-    pub size: usize,
-    /// Messages in one append.
-    pub batch: usize,
-    /// When an append is done.
-    pub mode: Mode,
-    /// Producing threads.
-    pub producers: u32,
-    /// Appends that a producer has under way.
-    pub window: usize,
-    /// Who reads.
-    pub consumers: Consumers,
-    /// Consuming threads at the tail.
-    pub consumer_threads: u32,
-    /// Body bytes to write in all.
-    pub bytes: u64,
-    /// Messages a second over all producers, open loop; 0: closed loop.
-    pub rate: u64,
-}
-
-impl Default for Cell {
-    /// The base point of the sweep.
-    fn default() -> Self {
-        Self {
-            topics: 64,
-            partitions: 1,
-            size: 1024,
-            batch: 1,
-            mode: Mode::Async,
-            producers: 2,
-            window: 64,
-            consumers: Consumers::Tail,
-            consumer_threads: 1,
-            bytes: 256 << 20,
-            rate: 0,
-        }
-    }
-}
-
-impl Cell {
-    /// Messages to write in all.
-    pub fn messages(&self) -> u64 {
-        (self.bytes / self.size.max(1) as u64).max(1)
-    }
-
-    fn all_partitions(&self) -> u32 {
-        self.topics * self.partitions
-    }
-}
-
-/// Latency of appends at the usual percentiles, microseconds, from the intended start until done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Percentiles {
-    /// Median.
-    pub p50_us: f64,
-    /// 99 of 100 are below.
-    pub p99_us: f64,
-    /// 999 of 1,000.
-    pub p99_9_us: f64,
-    /// 9,999 of 10,000.
-    pub p99_99_us: f64,
-}
-
-/// What a run of a cell gave.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct CellResult {
-    /// Messages written.
-    pub messages: u64,
-    /// Messages read.
-    pub consumed: u64,
-    /// Until written, read and settled, seconds.
-    pub seconds: f64,
-    /// Of it the settling at the end.
-    pub settle_seconds: f64,
-    /// Append latency.
-    pub latency: Percentiles,
-    /// The process's account.
-    pub counters: Counters,
-    /// The device's, where it is known.
-    pub device: Option<DeviceCounters>,
-    /// Syncs.
-    pub syncs: u64,
-}
-
-impl CellResult {
-    /// Messages a second.
-    pub fn rate(&self) -> f64 {
-        self.messages as f64 / self.seconds.max(1e-9)
-    }
-
-    /// CPU of the whole process, per message written, microseconds.
-    pub fn cpu_us_per_message(&self) -> f64 {
-        self.counters.cpu_ns as f64 / 1e3 / self.messages.max(1) as f64
-    }
-}
+pub use result::{CellResult, Percentiles};
 
 /// State shared by a cell's threads.
 struct Run<'a> {
@@ -143,85 +30,137 @@ struct Run<'a> {
     cursors: Vec<Mutex<u64>>,
     /// Messages per partition that were there before the clock started.
     prefilled: Vec<u64>,
+    /// Messages that the following consumers have read, all of them together.
+    followed: AtomicU64,
     /// A thread failed: the others stop.
     failed: AtomicBool,
 }
 
-/// Opens a fresh engine in `dir` (emptied before and after) and runs the cell.
+/// Opens a fresh engine below `dir` and runs the cell; nothing of it is left afterwards.
+///
+/// # Errors
+/// When the disk has too little room or refuses, a message is not read back in time, or the machine does not let this
+/// process limit its memory as the cell asks ([`io::ErrorKind::Unsupported`]).
 pub fn run_cell(
     kind: EngineKind,
     cell: &Cell,
     dir: &Path,
     options: &EngineOptions,
 ) -> io::Result<CellResult> {
-    let dir = dir.join("cell");
-    remove_if_there(&dir)?;
-    let engine = kind.open(&dir, options)?;
-    let result = measure(&*engine, cell, &dir);
-    let closed = engine.close();
-    remove_if_there(&dir)?;
-    let result = result?;
-    closed?;
+    std::fs::create_dir_all(dir)?;
+    let _limit = (cell.memory_mib > 0)
+        .then(|| MemoryLimit::enter(cell.memory_mib))
+        .transpose()?;
+    let dir = RemovedAfterwards::new(dir.join("cell"))?;
+    need_space(dir.path(), cell.disk_bytes(options))?;
+    let mut engine = kind.open(dir.path(), options)?;
+    let mut prefilled = vec![0; cell.all_partitions() as usize];
+    if cell.consumers == Consumers::Behind {
+        prefilled = prefill(&*engine, cell)?;
+        engine = cooled(kind, engine, dir.path(), options)?;
+    }
+    let device = Device::of(dir.path())?;
+    let device_before = device.as_ref().and_then(Device::read);
+    let result = measure(&*engine, cell, prefilled);
+    let close_start = Instant::now();
+    engine.close()?;
+    let mut result = result?;
+    result.close_seconds = close_start.elapsed().as_secs_f64();
+    rustix::fs::syncfs(std::fs::File::open(dir.path())?)?;
+    result.device = device
+        .as_ref()
+        .and_then(Device::read)
+        .zip(device_before)
+        .map(|(after, before)| after - before);
     Ok(result)
 }
 
-fn remove_if_there(dir: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+/// A directory that is made new, and goes with whatever is in it.
+struct RemovedAfterwards(std::path::PathBuf);
+
+impl RemovedAfterwards {
+    fn new(dir: std::path::PathBuf) -> io::Result<Self> {
+        match std::fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
     }
 }
 
-fn measure(engine: &dyn Engine, cell: &Cell, dir: &Path) -> io::Result<CellResult> {
-    let prefilled = if cell.consumers == Consumers::Behind {
-        prefill(engine, cell)?
+impl Drop for RemovedAfterwards {
+    fn drop(&mut self) {
+        // The next run removes what cannot be removed now, or says why not.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The engine with none of its files' pages in memory. Mapped pages stay whatever the kernel is advised, so the engine
+/// that maps its log is closed and opened anew; the control has its index in memory only and stays open.
+fn cooled(
+    kind: EngineKind,
+    engine: Box<dyn Engine>,
+    dir: &Path,
+    options: &EngineOptions,
+) -> io::Result<Box<dyn Engine>> {
+    let engine = if kind == EngineKind::Mainstem {
+        engine.close()?;
+        kind.open(dir, options)?
     } else {
-        vec![0; cell.all_partitions() as usize]
+        engine
     };
+    drop_page_cache(dir)?;
+    Ok(engine)
+}
+
+fn measure(engine: &dyn Engine, cell: &Cell, prefilled: Vec<u64>) -> io::Result<CellResult> {
     let run = Run {
         engine,
         cell: *cell,
         ready: Ready::new(cell.all_partitions()),
         cursors: prefilled.iter().map(|&end| Mutex::new(end)).collect(),
         prefilled,
+        followed: AtomicU64::new(0),
         failed: AtomicBool::new(false),
     };
-    let device = Device::of(dir)?;
-    let device_before = device.as_ref().and_then(Device::read);
     let (counters_before, syncs_before) = (Counters::read(Scope::Process), engine.syncs());
     let start = Instant::now();
-    let (latency, consumed, thread_counters) = run.threads(start)?;
+    let threads = run.threads(start)?;
     let settle_start = Instant::now();
     engine.settle()?;
     let settle = settle_start.elapsed();
-    let seconds = start.elapsed().as_secs_f64();
-    let at = |q: f64| latency.value_at_quantile(q) as f64 / 1e3;
     Ok(CellResult {
         messages: cell.messages(),
-        consumed,
-        seconds,
+        bytes: cell.messages() * cell.size as u64,
+        consumed: run.followed.load(Ordering::Relaxed) + threads.caught_up,
+        seconds: start.elapsed().as_secs_f64(),
         settle_seconds: settle.as_secs_f64(),
-        latency: Percentiles {
-            p50_us: at(0.5),
-            p99_us: at(0.99),
-            p99_9_us: at(0.999),
-            p99_99_us: at(0.9999),
-        },
-        counters: with_switches_of_ended(
-            Counters::read(Scope::Process) - counters_before,
-            &thread_counters,
-        ),
-        device: device
-            .as_ref()
-            .and_then(Device::read)
-            .zip(device_before)
-            .map(|(after, before)| after - before),
+        close_seconds: 0.0,
+        catch_up_seconds: threads.catch_up_seconds,
+        latency: Percentiles::of_ns(&threads.latency),
+        // Threads that have ended took their context switches with them, so they handed them in themselves.
+        counters: (Counters::read(Scope::Process) - counters_before)
+            .with_switches_of(&threads.counters),
+        device: None,
         syncs: engine.syncs() - syncs_before,
     })
 }
 
+/// What a cell's threads brought together.
+struct Threads {
+    latency: Histogram<u64>,
+    counters: Counters,
+    caught_up: u64,
+    catch_up_seconds: Option<f64>,
+}
+
 impl Run<'_> {
-    fn threads(&self, start: Instant) -> io::Result<(Histogram<u64>, u64, Counters)> {
+    fn threads(&self, start: Instant) -> io::Result<Threads> {
         std::thread::scope(|scope| {
             let producers: Vec<_> = (0..self.cell.producers)
                 .map(|i| {
@@ -240,31 +179,39 @@ impl Run<'_> {
                 .collect();
             let behind = (self.cell.consumers == Consumers::Behind)
                 .then(|| scope.spawn(|| self.guard(|| accounted(|| consumer::catch_up(self)))));
-            let mut latency = producer::histogram();
-            let mut counters = Counters::default();
+            let mut all = Threads {
+                latency: producer::histogram(),
+                counters: Counters::default(),
+                caught_up: 0,
+                catch_up_seconds: None,
+            };
             let mut outcome = Ok(());
+            let mut note = |ended: io::Result<Counters>, all: &mut Threads| match ended {
+                Ok(spent) => all.counters = all.counters.plus(&spent),
+                Err(e) if outcome.is_ok() => outcome = Err(e),
+                Err(_) => {}
+            };
             for thread in producers {
-                match join(thread) {
+                let ended = join(thread).map(|(histogram, spent)| {
                     // Same bounds, so nothing is out of range.
-                    Ok((histogram, spent)) => {
-                        let _ = latency.add(histogram);
-                        counters = counters.plus(&spent);
-                    }
-                    Err(e) => outcome = Err(e),
-                }
+                    let _ = all.latency.add(histogram);
+                    spent
+                });
+                note(ended, &mut all);
             }
             self.ready.close();
-            let mut consumed = 0;
-            for thread in tails.into_iter().chain(behind) {
-                match join(thread) {
-                    Ok((messages, spent)) => {
-                        consumed += messages;
-                        counters = counters.plus(&spent);
-                    }
-                    Err(e) => outcome = Err(e),
-                }
+            for thread in tails {
+                note(join(thread).map(|((), spent)| spent), &mut all);
             }
-            outcome.map(|()| (latency, consumed, counters))
+            if let Some(thread) = behind {
+                let ended = join(thread).map(|(messages, spent)| {
+                    all.caught_up = messages;
+                    all.catch_up_seconds = Some(start.elapsed().as_secs_f64());
+                    spent
+                });
+                note(ended, &mut all);
+            }
+            outcome.map(|()| all)
         })
     }
 
@@ -296,15 +243,6 @@ fn prefill(engine: &dyn Engine, cell: &Cell) -> io::Result<Vec<u64>> {
     Ok(ends)
 }
 
-/// Threads that have ended take their context switches with them, so they hand them in themselves.
-fn with_switches_of_ended(process: Counters, ended: &Counters) -> Counters {
-    Counters {
-        waits: process.waits + ended.waits,
-        preemptions: process.preemptions + ended.preemptions,
-        ..process
-    }
-}
-
 fn accounted<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Counters)> {
     let before = Counters::read(Scope::Thread);
     let value = work()?;
@@ -324,47 +262,64 @@ const NEWS_TIMEOUT: Duration = Duration::from_millis(100);
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::layout::Mode;
     use clap::ValueEnum;
+
+    fn options(mode: Mode) -> EngineOptions {
+        EngineOptions {
+            topics: 5,
+            partitions: 2,
+            mode,
+            parallel_syncs: 2,
+            open_files: 16,
+            file_bytes: 1 << 20,
+        }
+    }
+
+    fn cell(mode: Mode, consumers: Consumers, rate: u64) -> Cell {
+        Cell {
+            topics: 5,
+            partitions: 2,
+            size: 100,
+            batch: 3,
+            mode,
+            consumers,
+            bytes: 100_000,
+            rate,
+            ..Cell::default()
+        }
+    }
 
     #[test]
     fn every_engine_writes_and_reads_every_message_of_a_cell() {
         for kind in EngineKind::value_variants() {
-            for (mode, consumers, rate) in [
-                (Mode::Async, Consumers::Tail, 0),
-                (Mode::Durable, Consumers::Tail, 20_000),
-                (Mode::Durable, Consumers::Behind, 0),
+            for (mode, consumers, rate, consumed) in [
+                (Mode::Async, Consumers::Tail, 0, 1000),
+                (Mode::Async, Consumers::None, 0, 0),
+                (Mode::Durable, Consumers::Tail, 20_000, 1000),
+                (Mode::Durable, Consumers::Behind, 0, 2008),
             ] {
-                let cell = Cell {
-                    topics: 5,
-                    partitions: 2,
-                    size: 100,
-                    batch: 3,
-                    mode,
-                    consumers,
-                    bytes: 100_000,
-                    rate,
-                    ..Cell::default()
-                };
                 let dir = tempfile::tempdir().unwrap();
-                let options = EngineOptions {
-                    topics: 5,
-                    partitions: 2,
-                    mode,
-                    parallel_syncs: 2,
-                    open_files: 16,
-                    file_bytes: 1 << 20,
-                };
-                let result = run_cell(*kind, &cell, dir.path(), &options).unwrap();
-                assert_eq!(result.messages, 1000);
-                let expected = if consumers == Consumers::Behind {
-                    2008
-                } else {
-                    1000
-                };
-                assert_eq!(result.consumed, expected, "{kind:?} {mode:?} {consumers:?}");
+                let cell = cell(mode, consumers, rate);
+                let result = run_cell(*kind, &cell, dir.path(), &options(mode)).unwrap();
+                assert_eq!((result.messages, result.bytes), (1000, 100_000));
+                assert_eq!(result.consumed, consumed, "{kind:?} {mode:?} {consumers:?}");
                 assert!(mode == Mode::Async || result.syncs > 0);
                 assert!(!dir.path().join("cell").exists());
             }
         }
+    }
+
+    #[test]
+    fn a_cell_that_the_disk_has_no_room_for_is_refused_before_it_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let huge = Cell {
+            bytes: 1 << 50,
+            ..cell(Mode::Async, Consumers::Tail, 0)
+        };
+        let error =
+            run_cell(EngineKind::Kafka, &huge, dir.path(), &options(Mode::Async)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().contains("--dir"), "{error}");
     }
 }

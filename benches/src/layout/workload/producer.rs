@@ -23,6 +23,13 @@ struct UnderWay {
     partition: u32,
 }
 
+impl UnderWay {
+    fn note(&self, run: &Run<'_>, latency: &mut Histogram<u64>) {
+        latency.saturating_record(self.due.elapsed().as_nanos() as u64);
+        run.ready.announce(self.partition);
+    }
+}
+
 /// Writes this producer's share of the cell's messages; the latency of each append, nanoseconds.
 pub(super) fn produce(run: &Run<'_>, number: u32, start: Instant) -> io::Result<Histogram<u64>> {
     let cell = &run.cell;
@@ -40,6 +47,7 @@ pub(super) fn produce(run: &Run<'_>, number: u32, start: Instant) -> io::Result<
         }
         if under_way.len() == cell.window {
             finish_oldest(run, &mut under_way, &mut latency)?;
+            finish_done(run, &mut under_way, &mut latency);
         }
         let due = gap.map_or_else(Instant::now, |gap| start + gap.mul_f64(appends as f64));
         while due > Instant::now() {
@@ -59,6 +67,7 @@ pub(super) fn produce(run: &Run<'_>, number: u32, start: Instant) -> io::Result<
             due,
             partition,
         });
+        finish_done(run, &mut under_way, &mut latency);
         written += count;
         appends += 1;
     }
@@ -68,6 +77,18 @@ pub(super) fn produce(run: &Run<'_>, number: u32, start: Instant) -> io::Result<
     Ok(latency)
 }
 
+/// Takes off whatever is done already, so that neither its latency nor its readers wait for the window to fill.
+fn finish_done(run: &Run<'_>, under_way: &mut VecDeque<UnderWay>, latency: &mut Histogram<u64>) {
+    while under_way
+        .front()
+        .is_some_and(|oldest| run.engine.is_done(oldest.ticket))
+    {
+        if let Some(oldest) = under_way.pop_front() {
+            oldest.note(run, latency);
+        }
+    }
+}
+
 fn finish_oldest(
     run: &Run<'_>,
     under_way: &mut VecDeque<UnderWay>,
@@ -75,8 +96,7 @@ fn finish_oldest(
 ) -> io::Result<()> {
     if let Some(oldest) = under_way.pop_front() {
         run.engine.wait(oldest.ticket)?;
-        latency.saturating_record(oldest.due.elapsed().as_nanos() as u64);
-        run.ready.announce(oldest.partition);
+        oldest.note(run, latency);
     }
     Ok(())
 }

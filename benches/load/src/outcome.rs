@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::server::{Memory, ServerProcess};
+use crate::server::{Memory, ServerProcess};
 
 /// Latency at the usual percentiles, microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
-use super::connection::Connection;
-use super::outcome::Tally;
-use super::progress::Progress;
-use super::requests;
-use super::{ConsumeArgs, LoadError, Outcome, ServerProcess};
+use crate::connection::Connection;
+use crate::outcome::Tally;
+use crate::progress::Progress;
+use crate::requests;
+use crate::{ConsumeArgs, LoadError, Outcome, ServerProcess};
 use mainstem_common::remoting::code::response;
 
 pub(super) fn run(args: &ConsumeArgs) -> Result<Outcome, LoadError> {

@@ -8,7 +8,7 @@ use mainstem_common::remoting::frame;
 use mainstem_common::remoting::head::{Request, Scratch, decode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::LoadError;
+use crate::LoadError;
 
 /// A broker that says nothing for so long while answers are due has failed.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use mainstem_common::remoting::code::response;
 use mainstem_record::RecordView;
 
-use super::connection::Connection;
-use super::outcome::Tally;
-use super::produce::Plan;
-use super::progress::Progress;
-use super::requests;
-use super::{LoadError, Outcome, ProduceArgs, ServerProcess};
+use crate::connection::Connection;
+use crate::outcome::Tally;
+use crate::produce::Plan;
+use crate::progress::Progress;
+use crate::requests;
+use crate::{LoadError, Outcome, ProduceArgs, ServerProcess};
 
 const STAMP_BYTES: usize = 8;
 const PULL_MAX: u32 = 32;

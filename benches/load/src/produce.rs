@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::connection::Connection;
-use super::outcome::Tally;
-use super::progress::Progress;
-use super::requests::{self, Message};
-use super::{LoadError, Outcome, ProduceArgs, ServerProcess};
+use crate::connection::Connection;
+use crate::outcome::Tally;
+use crate::progress::Progress;
+use crate::requests::{self, Message};
+use crate::{LoadError, Outcome, ProduceArgs, ServerProcess};
 
 /// Frames gathered before they are written, bytes.
 const WRITE_BYTES: usize = 256 << 10;

@@ -1,0 +1,109 @@
+//! Making memory scarce: a limit on this process, page cache included, by the first version of control groups, and files
+//! put out of the page cache. Promises that a limit ends with its value, and that what it cannot do is said plainly.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where distributions mount the controller.
+const CONTROLLER: &str = "/sys/fs/cgroup/memory";
+
+/// A limit on the whole process, for as long as this lives.
+#[derive(Debug)]
+pub struct MemoryLimit {
+    group: PathBuf,
+    home: PathBuf,
+}
+
+impl MemoryLimit {
+    /// Puts this process into a new group that may use `mib` MiB.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] with the reason where the machine has no such controller or does not let us use it.
+    pub fn enter(mib: u64) -> io::Result<Self> {
+        let unsupported = |what: &str, cause: &dyn std::fmt::Display| {
+            io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "memory cannot be limited here: {what}: {cause} (this needs root and the memory controller of cgroup v1 \
+                     at {CONTROLLER})"
+                ),
+            )
+        };
+        let home = own_group().map_err(|e| unsupported("this process's group is unknown", &e))?;
+        let group = Path::new(CONTROLLER).join(format!("mainstem-bench-{}", std::process::id()));
+        fs::create_dir(&group).map_err(|e| unsupported("no group can be made", &e))?;
+        let limit = Self { group, home };
+        fs::write(
+            limit.group.join("memory.limit_in_bytes"),
+            (mib << 20).to_string(),
+        )
+        .and_then(|()| move_to(&limit.group))
+        .map_err(|e| unsupported("the group refuses", &e))?;
+        Ok(limit)
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        // An empty group that is left behind does no harm; what it had in its charge moves to its parent.
+        let _ = move_to(&self.home).and_then(|()| fs::remove_dir(&self.group));
+    }
+}
+
+fn move_to(group: &Path) -> io::Result<()> {
+    fs::write(group.join("cgroup.procs"), std::process::id().to_string())
+}
+
+fn own_group() -> io::Result<PathBuf> {
+    let groups = fs::read_to_string("/proc/self/cgroup")?;
+    let below = groups
+        .lines()
+        .find_map(|line| line.split_once(":memory:").map(|(_, path)| path))
+        .ok_or_else(|| io::Error::other("no memory controller is listed in /proc/self/cgroup"))?;
+    Ok(Path::new(CONTROLLER).join(below.trim_start_matches('/')))
+}
+
+/// Writes out and forgets the cached pages of every file below `dir`; pages that a process has mapped stay.
+pub fn drop_page_cache(dir: &Path) -> io::Result<()> {
+    use rustix::fs::{Advice, fadvise};
+    rustix::fs::syncfs(fs::File::open(dir)?)?;
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            drop_page_cache(&path)?;
+        } else {
+            fadvise(fs::File::open(&path)?, 0, None, Advice::DontNeed)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_limit_is_in_force_while_it_lives_or_is_refused_with_the_reason() {
+        let before = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        match MemoryLimit::enter(512) {
+            Ok(limit) => {
+                let set = fs::read_to_string(limit.group.join("memory.limit_in_bytes")).unwrap();
+                assert_eq!(set.trim(), (512u64 << 20).to_string());
+                assert_ne!(fs::read_to_string("/proc/self/cgroup").unwrap(), before);
+                let group = limit.group.clone();
+                drop(limit);
+                assert!(!group.exists());
+            }
+            Err(e) => assert!(
+                e.kind() == io::ErrorKind::Unsupported && e.to_string().contains("cgroup"),
+                "{e}"
+            ),
+        }
+        assert_eq!(
+            fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
+            before
+        );
+    }
+}

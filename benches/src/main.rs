@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use mainstem_benches::copies::{self, CopiesArgs};
 use mainstem_benches::kafka::explain::{self, ExplainArgs};
 use mainstem_benches::layout::{self, LayoutArgs};
+use mainstem_benches::locks::{self, LocksArgs};
 use mainstem_load::Load;
 
 /// Measures Mainstem and what it is compared with
@@ -22,6 +23,8 @@ enum Benchmark {
     Layout(LayoutArgs),
     /// Show how a Kafka-style partition finds an offset: segment, index entry, scan
     Explain(ExplainArgs),
+    /// The append lock: spinning against parking, by threads, flush mode and size
+    Locks(LocksArgs),
     /// Send a file to a socket by read and write, mmap, sendfile and splice
     Copies(CopiesArgs),
     /// Load a broker that is already running (the same as `mainstem bench`)
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
 
 fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
     match benchmark {
+        Benchmark::Locks(args) => locks::run(&args)?,
         Benchmark::Copies(args) => copies::run(&args)?,
         Benchmark::Layout(args) => layout::run(&args)?,
         Benchmark::Explain(args) => print!("{}", explain::run(&args)?),

@@ -1,6 +1,7 @@
 //! The classic comparison: a file sent to a socket by read and write, by mmap and write, by `sendfile` and by `splice`.
 //! Owns the file, the loopback pair and the table; the ways themselves are in `ways`. Figures are the sender's alone.
 
+pub mod pulls;
 mod ways;
 
 use std::fs::File;
@@ -9,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::measure::{Counters, Machine, Scope, Spread, alternate};
+use crate::measure::{Counters, Machine, Scope, Scratch, Spread, alternate, need_space};
 use crate::table::Table;
 pub use ways::{ALL_WAYS, Way};
 
@@ -25,6 +26,9 @@ pub struct CopiesArgs {
     /// Counted rounds; every way runs once a round
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Bodies of the pulls, MiB
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
+    pull_mib: u64,
 }
 
 /// One transfer.
@@ -32,6 +36,8 @@ pub struct CopiesArgs {
 pub struct Transfer {
     /// From the first call to the last byte taken by the socket, seconds.
     pub seconds: f64,
+    /// Bytes that arrived.
+    pub bytes: u64,
     /// The sender's account.
     pub sender: Counters,
     /// Copies of a byte by a processor on the sending side, by construction of the way.
@@ -39,7 +45,8 @@ pub struct Transfer {
 }
 
 /// Where the file's pages are when a transfer starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Cache {
     /// In memory.
     Warm,
@@ -47,11 +54,16 @@ pub enum Cache {
     Cold,
 }
 
-/// Measures every way, warm and cold, and prints a table.
+/// Measures every way, warm and cold, and prints tables.
+///
+/// # Errors
+/// When disk or network refuse.
 pub fn run(args: &CopiesArgs) -> io::Result<()> {
-    let path = args.dir.join("mainstem-copies.tmp");
-    let _cleanup = RemoveOnDrop(&path);
-    write_file(&path, args.megabytes * 1_000_000)?;
+    let dir = Scratch::new(
+        args.dir
+            .join(format!("mainstem-copies-{}", std::process::id())),
+    )?;
+    let path = write_file(dir.path(), args.megabytes * 1_000_000)?;
     println!("{}", Machine::describe(&args.dir));
     println!(
         "{} MB over a loopback connection, {} rounds in turns; medians, least and greatest in brackets\n",
@@ -59,12 +71,23 @@ pub fn run(args: &CopiesArgs) -> io::Result<()> {
     );
     for cache in [Cache::Warm, Cache::Cold] {
         let runs = alternate(&ALL_WAYS, args.rounds, |way| transfer(*way, &path, cache))?;
-        println!("{cache:?} page cache\n\n{}", table(&runs, args.megabytes));
+        println!("{cache:?} page cache\n\n{}", table(&runs));
     }
+    std::fs::remove_file(&path)?;
+    println!(
+        "Pulls of {} MiB out of the store, 32 messages of 1 KiB at a time\n",
+        args.pull_mib
+    );
+    let cases = pulls::cases();
+    let runs = alternate(&cases, args.rounds, |case| {
+        pulls::run_case(case, args.pull_mib, dir.path())
+    })?;
+    println!("{}", pulls::table(&cases, &runs));
     Ok(())
 }
 
-fn table(runs: &[Vec<Transfer>], megabytes: u64) -> Table {
+/// A row for each way, in the order of [`ALL_WAYS`].
+pub fn table(runs: &[Vec<Transfer>]) -> Table {
     let mut table = Table::new([
         "way",
         "ms",
@@ -85,7 +108,7 @@ fn table(runs: &[Vec<Transfer>], megabytes: u64) -> Table {
         table.row([
             way.name().to_owned(),
             spread(&|t| t.seconds * 1e3),
-            format!("{:.0}", megabytes as f64 / median(&|t| t.seconds)),
+            format!("{:.0}", median(&|t| t.bytes as f64 / 1e6 / t.seconds)),
             spread(&|t| t.sender.cpu_ns as f64 / 1e6),
             format!("{:.0}", median(&|t| t.sender.minor_faults as f64)),
             format!("{:.0}", median(&|t| t.sender.major_faults as f64)),
@@ -100,10 +123,27 @@ fn table(runs: &[Vec<Transfer>], megabytes: u64) -> Table {
 pub fn transfer(way: Way, path: &Path, cache: Cache) -> io::Result<Transfer> {
     let file = File::open(path)?;
     prepare(&file, cache)?;
+    let len = file.metadata()?.len();
+    let transfer = timed_to_a_reader(way.copies(), |socket| way.send(&file, len, socket))?;
+    if transfer.bytes == len {
+        Ok(transfer)
+    } else {
+        Err(io::Error::other(format!(
+            "{} sent {} bytes of {len}",
+            way.name(),
+            transfer.bytes
+        )))
+    }
+}
+
+/// Times `send` over a loopback connection, at whose other end a thread throws everything away.
+fn timed_to_a_reader(
+    copies: u32,
+    send: impl FnOnce(&TcpStream) -> io::Result<()>,
+) -> io::Result<Transfer> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let socket = TcpStream::connect(listener.local_addr()?)?;
     let (mut receiver, _) = listener.accept()?;
-    let len = file.metadata()?.len();
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || -> io::Result<u64> {
             let mut buffer = vec![0; 256 << 10];
@@ -117,23 +157,18 @@ pub fn transfer(way: Way, path: &Path, cache: Cache) -> io::Result<Transfer> {
         });
         let before = Counters::read(Scope::Thread);
         let start = Instant::now();
-        way.send(&file, len, &socket)?;
+        let outcome = send(&socket);
         let seconds = start.elapsed().as_secs_f64();
         let sender = Counters::read(Scope::Thread) - before;
         drop(socket);
-        let received = reader
+        let bytes = reader
             .join()
             .map_err(|_| io::Error::other("the receiving thread panicked"))??;
-        if received != len {
-            return Err(io::Error::other(format!(
-                "{} sent {received} bytes of {len}",
-                way.name()
-            )));
-        }
-        Ok(Transfer {
+        outcome.map(|()| Transfer {
             seconds,
+            bytes,
             sender,
-            copies: way.copies(),
+            copies,
         })
     })
 }
@@ -148,8 +183,11 @@ fn prepare(file: &File, cache: Cache) -> io::Result<()> {
     }
 }
 
-fn write_file(path: &Path, len: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
+/// Writes a file of `len` bytes to `dir` and syncs it.
+pub fn write_file(dir: &Path, len: u64) -> io::Result<PathBuf> {
+    need_space(dir, len)?;
+    let path = dir.join("file");
+    let mut file = File::create(&path)?;
     let chunk: Vec<u8> = (0..1_000_000u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
@@ -159,16 +197,8 @@ fn write_file(path: &Path, len: u64) -> io::Result<()> {
         file.write_all(&chunk[..n])?;
         rest -= n as u64;
     }
-    file.sync_all()
-}
-
-struct RemoveOnDrop<'a>(&'a Path);
-
-impl Drop for RemoveOnDrop<'_> {
-    fn drop(&mut self) {
-        // Nothing can be done about a file that does not go; it says what it is by its name.
-        let _ = std::fs::remove_file(self.0);
-    }
+    file.sync_all()?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -179,8 +209,7 @@ mod tests {
     #[test]
     fn every_way_sends_every_byte_warm_and_cold() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        write_file(&path, 3_000_001).unwrap();
+        let path = write_file(dir.path(), 3_000_001).unwrap();
         for way in ALL_WAYS {
             for cache in [Cache::Warm, Cache::Cold] {
                 assert!(transfer(way, &path, cache).unwrap().seconds > 0.0);

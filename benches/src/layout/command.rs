@@ -5,9 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::engine::{EngineKind, Mode};
-use super::sweep::{self, ENGINES, Results, Step};
+use super::sweep::{self, ENGINES, Run, Step};
 use super::workload::{Cell, CellResult, Consumers};
-use crate::measure::{Machine, Spread};
+use crate::measure::{Machine, Scratch, Spread};
+use crate::results::Results;
 use crate::table::Table;
 
 /// Which cells to run.
@@ -127,26 +128,25 @@ pub fn run(args: &LayoutArgs) -> io::Result<()> {
         None => Results::in_memory(),
     };
     println!("{}\n", Machine::describe(&args.dir));
-    let dir = args
-        .dir
-        .join(format!("mainstem-layout-{}", std::process::id()));
+    let dir = Scratch::new(
+        args.dir
+            .join(format!("mainstem-layout-{}", std::process::id())),
+    )?;
     let outcome = sweep::run(
         &steps,
         engines,
         args.rounds as usize,
-        &dir,
+        dir.path(),
         &mut results,
         |done, total, step, engine| {
             eprintln!("[{}/{total}] {} {}", done + 1, step.value, engine.name());
         },
     );
-    // Empty by now; a directory that cannot go does no harm.
-    let _ = std::fs::remove_dir(&dir);
     print!("{}", table(&steps, engines, &results));
     outcome
 }
 
-fn table(steps: &[Step], engines: &[EngineKind], results: &Results) -> Table {
+fn table(steps: &[Step], engines: &[EngineKind], results: &Results<Run>) -> Table {
     let mut table = Table::new([
         "cell",
         "mode",
@@ -167,7 +167,7 @@ fn table(steps: &[Step], engines: &[EngineKind], results: &Results) -> Table {
     for step in steps {
         for &engine in engines {
             let runs: Vec<&CellResult> = results
-                .runs()
+                .items()
                 .iter()
                 .filter(|r| r.step == *step && r.engine == engine)
                 .map(|r| &r.result)
@@ -177,13 +177,7 @@ fn table(steps: &[Step], engines: &[EngineKind], results: &Results) -> Table {
             }
             let of = |figure: &dyn Fn(&CellResult) -> f64, digits: usize| {
                 let spread = Spread::of(runs.iter().map(|r| figure(r)));
-                spread.map_or(String::new(), |s| {
-                    if s.min == s.max {
-                        format!("{:.digits$}", s.median)
-                    } else {
-                        format!("{s:.digits$}")
-                    }
-                })
+                spread.map_or(String::new(), |s| s.short(digits))
             };
             let per = |n: u64, r: &CellResult| n as f64 / r.messages.max(1) as f64;
             table.row([

@@ -4,6 +4,7 @@
 mod command;
 pub mod engine;
 mod engines;
+pub mod losses;
 pub mod sweep;
 pub mod workload;
 

@@ -6,6 +6,7 @@ mod device;
 mod limits;
 mod machine;
 mod memory;
+mod scratch;
 mod space;
 mod spread;
 
@@ -14,5 +15,6 @@ pub use device::{Device, DeviceCounters};
 pub use limits::raise_open_file_limit;
 pub use machine::Machine;
 pub use memory::{MemoryLimit, drop_page_cache};
+pub use scratch::Scratch;
 pub use space::{disk_usage, need_space};
 pub use spread::{Spread, alternate};

@@ -28,6 +28,15 @@ impl Spread {
         })
     }
 
+    /// The median, with the least and the greatest in brackets where they differ.
+    pub fn short(self, digits: usize) -> String {
+        if self.min == self.max {
+            format!("{:.digits$}", self.median)
+        } else {
+            format!("{self:.digits$}")
+        }
+    }
+
     /// The same in another unit.
     pub fn scaled(self, factor: f64) -> Self {
         Self {

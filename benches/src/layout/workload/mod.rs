@@ -16,7 +16,7 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
 use super::engine::{Engine, EngineKind, EngineOptions};
-use crate::measure::{Counters, Device, MemoryLimit, Scope, drop_page_cache, need_space};
+use crate::measure::{Counters, Device, MemoryLimit, Scope, Scratch, drop_page_cache, need_space};
 pub use cell::{Cell, Consumers};
 use ready::Ready;
 pub use result::{CellResult, Percentiles};
@@ -47,11 +47,10 @@ pub fn run_cell(
     dir: &Path,
     options: &EngineOptions,
 ) -> io::Result<CellResult> {
-    std::fs::create_dir_all(dir)?;
     let _limit = (cell.memory_mib > 0)
         .then(|| MemoryLimit::enter(cell.memory_mib))
         .transpose()?;
-    let dir = RemovedAfterwards::new(dir.join("cell"))?;
+    let dir = Scratch::new(dir.join("cell"))?;
     need_space(dir.path(), cell.disk_bytes(options))?;
     let mut engine = kind.open(dir.path(), options)?;
     let mut prefilled = vec![0; cell.all_partitions() as usize];
@@ -59,6 +58,8 @@ pub fn run_cell(
         prefilled = prefill(&*engine, cell)?;
         engine = cooled(kind, engine, dir.path(), options)?;
     }
+    // What others have left unwritten is not this cell's.
+    rustix::fs::syncfs(std::fs::File::open(dir.path())?)?;
     let device = Device::of(dir.path())?;
     let device_before = device.as_ref().and_then(Device::read);
     let result = measure(&*engine, cell, prefilled);
@@ -75,34 +76,9 @@ pub fn run_cell(
     Ok(result)
 }
 
-/// A directory that is made new, and goes with whatever is in it.
-struct RemovedAfterwards(std::path::PathBuf);
-
-impl RemovedAfterwards {
-    fn new(dir: std::path::PathBuf) -> io::Result<Self> {
-        match std::fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        std::fs::create_dir_all(&dir)?;
-        Ok(Self(dir))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for RemovedAfterwards {
-    fn drop(&mut self) {
-        // The next run removes what cannot be removed now, or says why not.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The engine with none of its files' pages in memory. Mapped pages stay whatever the kernel is advised, so the engine
 /// that maps its log is closed and opened anew; the control has its index in memory only and stays open.
-fn cooled(
+pub(super) fn cooled(
     kind: EngineKind,
     engine: Box<dyn Engine>,
     dir: &Path,

@@ -1,0 +1,106 @@
+//! Where a single log should lose: one topic of many that has left memory is read from its start, and topics are deleted
+//! of which the disk should get the space back. Promises the same bytes to every engine.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use super::engine::EngineKind;
+use super::sweep;
+use super::workload::{Cell, cooled};
+use crate::measure::{Device, Scratch, disk_usage, need_space};
+
+/// What one engine did.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Losses {
+    /// Bodies of one cold topic read from start to end, MB/s.
+    pub cold_mb_per_second: f64,
+    /// Bytes that the device read for each byte of a body, where it is known.
+    pub cold_read_amplification: Option<f64>,
+    /// Time to delete half of the topics, seconds.
+    pub delete_seconds: f64,
+    /// Part of their bodies' bytes that the disk got back at once.
+    pub freed: f64,
+}
+
+const TOPICS: u32 = 64;
+const READ_BYTES: usize = 64 << 10;
+/// A file small enough to be filled, so that the space reserved ahead does not blur what deletion frees.
+const FILE_BYTES: u64 = 64 << 20;
+
+/// Writes `mib` MiB over 64 topics in turns, reads one of them cold, and deletes half of them.
+///
+/// # Errors
+/// When the disk refuses or a message is missing.
+pub fn run_case(kind: EngineKind, mib: u64, dir: &Path) -> io::Result<Losses> {
+    let dir = Scratch::new(dir.join("losses"))?;
+    let cell = Cell {
+        topics: TOPICS,
+        bytes: mib << 20,
+        ..Cell::default()
+    };
+    let mut options = sweep::options(&cell);
+    options.file_bytes = FILE_BYTES;
+    need_space(dir.path(), cell.disk_bytes(&options))?;
+    let mut engine = kind.open(dir.path(), &options)?;
+    let body = vec![b'l'; cell.size];
+    for i in 0..cell.messages() {
+        engine.append((i % u64::from(TOPICS)) as u32, &[&body])?;
+    }
+    engine.settle()?;
+    engine = cooled(kind, engine, dir.path(), &options)?;
+
+    let device = Device::of(dir.path())?;
+    let before = device.as_ref().and_then(Device::read);
+    let start = Instant::now();
+    let (mut buffer, mut offset, mut bytes) = (Vec::new(), 0, 0);
+    // A topic in the middle: the newest bytes are in use by the engine itself.
+    let per_topic = cell.messages() / u64::from(TOPICS);
+    while offset < per_topic {
+        let back = engine.read(TOPICS / 2, offset, READ_BYTES, &mut buffer)?;
+        if back.messages == 0 {
+            return Err(io::Error::other(format!(
+                "the topic ends at offset {offset} of {per_topic}"
+            )));
+        }
+        offset = back.next_offset;
+        bytes += buffer.len();
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let after = device.as_ref().and_then(Device::read);
+
+    let full = disk_usage(dir.path())?;
+    let start = Instant::now();
+    for topic in 0..TOPICS / 2 {
+        engine.delete_topic(topic)?;
+    }
+    engine.settle()?;
+    let delete_seconds = start.elapsed().as_secs_f64();
+    let freed = full.saturating_sub(disk_usage(dir.path())?);
+    engine.close()?;
+    Ok(Losses {
+        cold_mb_per_second: bytes as f64 / 1e6 / seconds,
+        cold_read_amplification: after
+            .zip(before)
+            .map(|(after, before)| (after - before).read_bytes as f64 / bytes.max(1) as f64),
+        delete_seconds,
+        freed: freed as f64 / (cell.bytes / 2) as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::ValueEnum;
+
+    #[test]
+    fn a_log_per_partition_gives_the_space_back_and_a_single_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in EngineKind::value_variants() {
+            let losses = run_case(*kind, 16, dir.path()).unwrap();
+            let single = matches!(kind, EngineKind::Mainstem | EngineKind::ControlOne);
+            assert_eq!(losses.freed < 0.1, single, "{kind:?} {losses:?}");
+        }
+    }
+}

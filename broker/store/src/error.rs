@@ -126,6 +126,16 @@ pub enum AppendError {
         /// What the file system had left.
         available_bytes: u64,
     },
+    /// The disk is filled to the limit that the store was given.
+    #[error(
+        "disk full: {used_percent} % of it is used and {available_bytes} bytes are left, so messages are no longer taken; remove what is not needed, or let the broker keep less; appends resume by themselves"
+    )]
+    DiskOverLimit {
+        /// Used part of the disk.
+        used_percent: u8,
+        /// What is left.
+        available_bytes: u64,
+    },
     /// The next log file was not ready within the configured wait.
     #[error(
         "the next commit-log file was not allocated within {waited_ms} ms: the disk is slow or failing; retry"

@@ -19,6 +19,7 @@ mod outcome;
 mod owner;
 mod queue_counter;
 mod queues;
+mod retention;
 mod slice;
 mod snapshot;
 mod store;
@@ -37,6 +38,7 @@ pub use outcome::{
 };
 pub use queue_counter::QueueCounter;
 pub use queues::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueUnit};
+pub use retention::{DiskStage, Hold, Retention};
 pub use slice::RecordSlice;
 pub use store::{Batch, Store};
 pub use watermarks::Watermarks;

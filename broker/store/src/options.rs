@@ -2,6 +2,7 @@
 //! promises that a value out of range is an error that names the option, and owns nothing else.
 
 use crate::error::OpenError;
+use crate::retention::Retention;
 use crate::sync::Duration;
 
 /// When an append counts as durable.
@@ -61,6 +62,8 @@ pub struct StoreOptions {
     pub schedule_levels_ms: Vec<i64>,
     /// Whether records are indexed by key. Default true.
     pub index_enabled: bool,
+    /// What is removed and when, and how full the disk may be. Default: nothing is removed.
+    pub retention: Retention,
 }
 
 /// 1 s 5 s 10 s 30 s 1 m 2 m 3 m 4 m 5 m 6 m 7 m 8 m 9 m 10 m 20 m 30 m 1 h 2 h.
@@ -90,6 +93,7 @@ impl Default for StoreOptions {
             schedule_topic: "SCHEDULE_TOPIC_XXXX".to_owned(),
             schedule_levels_ms: DEFAULT_LEVELS_S.iter().map(|s| s * 1000).collect(),
             index_enabled: true,
+            retention: Retention::default(),
         }
     }
 }

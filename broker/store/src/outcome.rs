@@ -1,6 +1,7 @@
 //! The plain values that go in and out of a store: placements, limits, outcomes of reads, progress
 //! and arrivals. They promise nothing but their fields; whoever fills them is the owner.
 
+use crate::retention::DiskStage;
 use crate::slice::RecordSlice;
 use crate::sync::Arc;
 
@@ -144,4 +145,6 @@ pub struct Usage {
     pub disk_ratio: f64,
     /// Bytes that can still be written.
     pub available_bytes: u64,
+    /// How full the disk is, in words, and what the store does because of it.
+    pub stage: DiskStage,
 }

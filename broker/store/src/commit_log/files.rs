@@ -54,25 +54,30 @@ impl LogFiles {
         files.push_back(file);
     }
 
-    /// Forgets and unlinks the oldest file if it ends at or before `position`; readers that hold
-    /// leases keep them. The removal is durable when this returns.
-    pub(crate) fn remove_first_below(
-        &self,
-        position: u64,
-        disk: &dyn Disk,
-    ) -> io::Result<Option<Arc<LogFile>>> {
-        let first = {
-            let mut files = self.files.write();
-            match files.front() {
-                // The newest file always stays: it says where the log goes on.
-                Some(first) if first.end() <= position && files.len() > 1 => files.pop_front(),
-                _ => None,
-            }
-        };
-        if let Some(file) = &first {
-            disk.remove(file.path())?;
-            disk.sync_dir(DIRECTORY)?;
-        }
-        Ok(first)
+    /// The oldest file, unless it is the only one, and the bytes of all.
+    pub(crate) fn oldest(&self) -> (Option<Arc<LogFile>>, u64) {
+        let files = self.files.read();
+        let oldest = (files.len() > 1).then(|| files.front().cloned()).flatten();
+        (oldest, files.len() as u64 * self.file_bytes)
+    }
+
+    /// Unlinks the oldest file and forgets it; readers that hold leases keep them. The removal is
+    /// durable when this returns. Only one thread at a time removes files.
+    ///
+    /// # Errors
+    /// When the disk refuses. A file that could not be unlinked stays known, or the next start
+    /// would find a hole behind it.
+    pub(crate) fn remove(&self, oldest: &LogFile, disk: &dyn Disk) -> io::Result<()> {
+        // What an earlier call unlinked without getting it durable must not come back alone
+        // after a file behind it is gone.
+        disk.sync_dir(DIRECTORY)?;
+        disk.remove(oldest.path())?;
+        let gone = self.files.write().pop_front();
+        debug_assert_eq!(
+            gone.map(|file| file.base()),
+            Some(oldest.base()),
+            "the file that is removed is the oldest"
+        );
+        disk.sync_dir(DIRECTORY)
     }
 }

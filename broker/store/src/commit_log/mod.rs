@@ -22,7 +22,6 @@ mod walk;
 use self::ahead::Ahead;
 use self::append::Tail;
 use self::failure::Failure;
-use self::file::LogFile;
 use self::files::LogFiles;
 use self::flush::FloorKeeper;
 use self::next_file::{Maker, NextFile};
@@ -32,6 +31,7 @@ use crate::sync::{Arc, AtomicBool, ChosenLock, Duration, Mutex, Sleeper};
 use crate::watermarks::Watermarks;
 
 pub(crate) use append::Part;
+pub(crate) use file::LogFile;
 pub(crate) use open::{KnownQueues, OpenedLog};
 #[cfg(test)]
 pub(crate) use sabotage::{Sabotage, break_on_this_thread};
@@ -119,13 +119,36 @@ impl CommitLog {
         }
     }
 
-    /// Unlinks the oldest file if all of it lies below `position`; whether it did. Its space
-    /// returns with the last lease.
-    pub(crate) fn remove_first_below(&self, position: u64) -> std::io::Result<bool> {
-        let limit = position
+    /// Base and end of the oldest file that may be removed, and the bytes of all files. Never the
+    /// file that is appended to, nor one with anything in it that is not flushed and readable.
+    pub(crate) fn oldest_removable(&self) -> (Option<Arc<LogFile>>, u64) {
+        let (oldest, log_bytes) = self.files.oldest();
+        let limit = self
+            .tail
+            .lock()
+            .file
+            .base()
             .min(self.marks.readable())
             .min(self.marks.flushed());
-        Ok(self.files.remove_first_below(limit, &*self.disk)?.is_some())
+        (oldest.filter(|file| file.end() <= limit), log_bytes)
+    }
+
+    /// Unlinks the oldest file, as [`oldest_removable`](Self::oldest_removable) gave it. Its space
+    /// returns with the last lease.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn remove_oldest(&self, oldest: &LogFile) -> std::io::Result<()> {
+        assert!(
+            oldest.end() <= self.tail.lock().file.base(),
+            "the file that is appended to is never removed"
+        );
+        self.files.remove(oldest, &*self.disk)
+    }
+
+    /// Whether an appender waits for a log file that the disk has no room for.
+    pub(crate) fn is_out_of_files(&self) -> bool {
+        self.next_file.is_refused()
     }
 
     /// Ends the maker's thread.

@@ -146,6 +146,12 @@ impl NextFile {
         self.end_waiting();
     }
 
+    /// Whether an appender was or is to be refused because there is no room for the file.
+    pub(crate) fn is_refused(&self) -> bool {
+        let state = self.state.lock();
+        state.urgent && matches!(state.refused, Some(Refusal::Full { .. }))
+    }
+
     fn is_urgent(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.state.lock().urgent
     }

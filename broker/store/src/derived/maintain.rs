@@ -11,7 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::log_reader::LogReader;
 use crate::queues::{Captured, Which};
 use crate::snapshot::{Head, SnapshotWriter};
-use crate::sync::{Arc, Duration, Instant, now_ms};
+use crate::sync::{Arc, Duration, Instant, Ordering, now_ms};
 
 /// Tails are settled when they fill so much of their memory.
 const SETTLE_PERCENT: usize = 70;
@@ -247,6 +247,7 @@ impl Derived {
         let bytes = writer.finish()?;
         maintenance.sequence = head.sequence;
         maintenance.snapshot_position = position;
+        self.snapshot_position.store(position, Ordering::Release);
         maintenance.snapshot_bytes = bytes;
         maintenance.snapshot_at = Instant::now();
         maintenance.files_moved_on = false;

@@ -18,7 +18,7 @@ use crate::dispatch::{DispatchState, OnArrival};
 use crate::index::KeyIndex;
 use crate::journal::Journal;
 use crate::queues::ConsumeQueues;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
 pub(crate) use open::MemoryLimits;
 
@@ -35,6 +35,8 @@ pub(crate) struct Derived {
     index: Option<Arc<KeyIndex>>,
     journal: Journal,
     state: Arc<DispatchState>,
+    /// Position of the newest snapshot that is durable; 0 without one.
+    snapshot_position: AtomicU64,
     maintenance: Mutex<Maintenance>,
 }
 
@@ -75,6 +77,12 @@ impl Derived {
     /// Sets the callback for messages in watched queues; only the first one counts.
     pub(crate) fn set_on_arrival(&self, callback: OnArrival) -> bool {
         self.state.set_on_arrival(callback)
+    }
+
+    /// Position up to which a durable snapshot tells all queues: the log before it is no longer
+    /// needed to know where queues go on.
+    pub(crate) fn snapshot_position(&self) -> u64 {
+        self.snapshot_position.load(Ordering::Acquire)
     }
 
     /// Position up to which everything is dispatched.

@@ -18,7 +18,7 @@ use crate::options::StoreOptions;
 use crate::owner::LastWriter;
 use crate::queues::ConsumeQueues;
 use crate::snapshot;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicU64, Mutex};
 
 /// Memory of all queue tails together; 100,000 queues get 32 units each.
 const TAIL_MEMORY_BYTES: usize = 64 << 20;
@@ -167,6 +167,7 @@ impl Derived {
             index,
             journal,
             state,
+            snapshot_position: AtomicU64::new(if resume.is_exact { resume.position } else { 0 }),
             maintenance: Mutex::new(maintenance),
         };
         Ok((derived, dispatcher))

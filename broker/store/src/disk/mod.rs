@@ -46,11 +46,35 @@ pub enum Access {
 pub struct Space {
     /// Size of the file system, in bytes.
     pub total_bytes: u64,
+    /// Bytes that nobody uses; some may be set aside for the system's administrator.
+    pub free_bytes: u64,
     /// Bytes that this process can still write.
     pub available_bytes: u64,
     /// Whether overwriting a block needs a new one (btrfs, zfs, some overlays): then a block that
     /// was allocated is no promise that a write through a map will succeed.
     pub copies_on_write: bool,
+}
+
+impl Space {
+    /// The used part of what this process could have at most, 0 to 1, as `df` counts it: what is
+    /// set aside for the administrator is neither used nor available.
+    pub fn used_ratio(&self) -> f64 {
+        let used = self.total_bytes.saturating_sub(self.free_bytes);
+        let all = used.saturating_add(self.available_bytes);
+        if all == 0 {
+            0.0
+        } else {
+            used as f64 / all as f64
+        }
+    }
+
+    /// The same in whole percent, rounded up.
+    pub fn used_percent(&self) -> u8 {
+        let used = u128::from(self.total_bytes.saturating_sub(self.free_bytes));
+        let all = used + u128::from(self.available_bytes);
+        // Never more than 100.
+        u8::try_from((used * 100).div_ceil(all.max(1))).unwrap_or(100)
+    }
 }
 
 /// Why blocks could not be set aside for a file.

@@ -171,6 +171,7 @@ impl Disk for RealDisk {
         let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
         Ok(Space {
             total_bytes: block.saturating_mul(stat.f_blocks),
+            free_bytes: block.saturating_mul(stat.f_bfree),
             available_bytes: block.saturating_mul(stat.f_bavail),
             copies_on_write: COPY_ON_WRITE_TYPES.contains(&kind),
         })

@@ -54,6 +54,7 @@ impl Shared {
     }
 
     pub(super) fn tick(&self) {
+        self.tend_disk();
         self.derived.tick(&*self.log, &|| {
             self.log.flush().map(|_| self.log.watermarks().flushed())
         });

@@ -74,6 +74,7 @@ impl Batch {
     }
 
     fn append_all(&mut self, records: &[NewRecord<'_>]) -> Result<(), AppendError> {
+        self.shared.admit()?;
         self.encode(records)?;
         // Before the clock: what a caller measures as stored lies between its call and return.
         let now_ms = now_ms();

@@ -9,6 +9,7 @@ mod dispatch;
 mod open;
 mod progress;
 mod read;
+mod removal;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -20,6 +21,7 @@ use mainstem_record::NewRecord;
 use self::background::Background;
 use self::dispatch::Dispatching;
 use self::progress::ProgressSink;
+use self::removal::Removal;
 use crate::commit_log::{CommitLog, StoreStats};
 use crate::derived::Derived;
 use crate::disk::{DirectoryLock, Disk};
@@ -51,6 +53,7 @@ struct Shared {
     dispatching: Dispatching,
     progress: ProgressSink,
     background: Background,
+    removal: Removal,
     /// Held until the store is gone.
     _lock: Box<dyn DirectoryLock>,
 }
@@ -100,18 +103,12 @@ impl Store {
     /// How full store and disk are.
     pub fn usage(&self) -> Usage {
         let space = self.shared.disk.space().ok();
-        let (total, available_bytes) =
-            space.map_or((0, 0), |space| (space.total_bytes, space.available_bytes));
-        let disk_ratio = if total == 0 {
-            0.0
-        } else {
-            (total - available_bytes.min(total)) as f64 / total as f64
-        };
         Usage {
             min_position: self.shared.log.min_position(),
             max_position: self.watermarks().appended(),
-            disk_ratio,
-            available_bytes,
+            disk_ratio: space.map_or(0.0, |space| space.used_ratio()),
+            available_bytes: space.map_or(0, |space| space.available_bytes),
+            stage: self.disk_stage(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::background::Background;
 use super::dispatch::Dispatching;
 use super::progress::ProgressSink;
+use super::removal::Removal;
 use super::{Shared, Store};
 use crate::commit_log::{CommitLog, OpenedLog};
 use crate::derived::Derived;
@@ -35,6 +36,8 @@ impl Store {
     /// See [`OpenError`].
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<Self, OpenError> {
         let shared = Shared::open(disk, options)?;
+        // Before the first append: a disk that is full refuses it.
+        shared.look_at_disk();
         let threads = shared.start(&shared)?;
         Ok(Self {
             shared,
@@ -97,6 +100,7 @@ impl Shared {
             dispatching: Dispatching::new(dispatcher, dispatched_to),
             progress: ProgressSink::default(),
             background: Background::default(),
+            removal: Removal::new(options.retention.clone()),
             _lock: owned.lock,
             disk,
             options,

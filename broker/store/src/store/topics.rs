@@ -1,11 +1,10 @@
-//! Topics as the store knows them: lists, deletion, expiry, and the journal. It promises that a
+//! Topics as the store knows them: lists, deletion, and the journal. It promises that a
 //! topic made anew after its deletion never sees the old one's messages.
 
 use super::Store;
 use crate::apache::ConfigFiles;
 use crate::error::DeleteTopicError;
 use crate::journal::Journal;
-use crate::log_reader::LogReader;
 use crate::sync::Arc;
 
 impl Store {
@@ -44,22 +43,5 @@ impl Store {
     /// the journal is new.
     pub fn config_files(&self) -> ConfigFiles {
         ConfigFiles::new(Arc::clone(&self.shared.disk))
-    }
-
-    /// Unlinks the oldest log files as long as all of one lies below `position`; queues and index
-    /// follow. Returns how many. Readers keep what they hold.
-    ///
-    /// # Errors
-    /// When the disk refuses; files removed until then stay removed.
-    pub fn remove_files_below(&self, position: u64) -> std::io::Result<usize> {
-        let limit = position.min(self.shared.dispatching.position());
-        let mut removed = 0;
-        while self.shared.log.remove_first_below(limit)? {
-            removed += 1;
-        }
-        if removed > 0 {
-            self.shared.derived.expire(self.shared.log.min_position())?;
-        }
-        Ok(removed)
     }
 }

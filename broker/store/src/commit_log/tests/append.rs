@@ -209,10 +209,19 @@ fn a_lease_outlives_the_file() {
         log.append("t", 0, &[1; 3000]).unwrap();
     }
     log.await_flushed(log.log.watermarks().appended());
-    assert!(log.log.remove_first_below(FILE_BYTES).unwrap());
+    let (oldest, log_bytes) = log.log.oldest_removable();
+    let oldest = oldest.expect("the first file is full and flushed");
+    assert!(log_bytes >= 2 * FILE_BYTES);
+    assert_eq!((oldest.base(), oldest.end()), (0, FILE_BYTES));
+    log.log.remove_oldest(&oldest).unwrap();
     assert!(!disk.exists("commitlog/00000000000000000000").unwrap());
     assert!(mainstem_record::RecordView::parse(&slice).unwrap().body() == [9; 500]);
     assert_eq!(log.log.min_position(), FILE_BYTES);
     assert!(log.log.record_at(placed.physical_offset).unwrap().is_none());
-    assert!(!log.log.remove_first_below(FILE_BYTES).unwrap());
+    let (second, _) = log.log.oldest_removable();
+    log.log.remove_oldest(&second.unwrap()).unwrap();
+    assert!(
+        log.log.oldest_removable().0.is_none(),
+        "the file that is appended to stays"
+    );
 }

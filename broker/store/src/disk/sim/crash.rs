@@ -50,6 +50,7 @@ impl SimDisk {
             }
             let survivor = Arc::new(Inode::with_content(
                 inode.id,
+                &path,
                 inode.after_power_cut(&mut random),
             ));
             tree.names.insert(path.clone(), Arc::clone(&survivor));

@@ -1,9 +1,10 @@
 //! The switches by which a test makes the simulated disk misbehave: failing or slow syncs, a full
 //! disk, a power cut after a number of operations. They promise to do nothing until set.
 
+use std::collections::BTreeSet;
 use std::io;
 
-use crate::sync::{AtomicBool, AtomicU64, Duration, Ordering, sleep};
+use crate::sync::{AtomicBool, AtomicU64, Duration, Mutex, Ordering, sleep};
 
 const NEVER: u64 = u64::MAX;
 
@@ -30,6 +31,9 @@ pub struct Faults {
     copies_on_write: AtomicBool,
     syncs_do_nothing: AtomicBool,
     directory_syncs_do_nothing: AtomicBool,
+    /// Beginnings of paths that refuse every change, and that have no space for anything.
+    refused: Mutex<BTreeSet<String>>,
+    full: Mutex<BTreeSet<String>>,
 }
 
 impl Default for Faults {
@@ -46,6 +50,8 @@ impl Default for Faults {
             copies_on_write: AtomicBool::new(false),
             syncs_do_nothing: AtomicBool::new(false),
             directory_syncs_do_nothing: AtomicBool::new(false),
+            refused: Mutex::default(),
+            full: Mutex::default(),
         }
     }
 }
@@ -116,6 +122,38 @@ impl Faults {
         self.directory_syncs_do_nothing.store(on, Ordering::SeqCst);
     }
 
+    /// Makes every change of names that begin so fail, as a failing device does, or ends that.
+    pub fn refuse(&self, beginning: &str, on: bool) {
+        switch(&self.refused, beginning, on);
+    }
+
+    /// Makes everything that needs space below names that begin so fail with `StorageFull`, whatever
+    /// the capacity, or ends that: creations, longer files, and writes.
+    pub fn fill(&self, beginning: &str, on: bool) {
+        switch(&self.full, beginning, on);
+    }
+
+    /// Fails when a change of that name is refused.
+    pub(super) fn change(&self, path: &str) -> io::Result<()> {
+        if matches(&self.refused, path) {
+            return Err(io::Error::other(format!(
+                "the simulated device refuses {path}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Fails when that name can have no space.
+    pub(super) fn give_space(&self, path: &str) -> io::Result<()> {
+        if matches(&self.full, path) {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("the simulated disk is full for {path}"),
+            ));
+        }
+        Ok(())
+    }
+
     pub(super) fn capacity_bytes(&self) -> u64 {
         self.capacity_bytes.load(Ordering::SeqCst)
     }
@@ -170,6 +208,21 @@ impl Faults {
         }
         Ok(())
     }
+}
+
+fn switch(set: &Mutex<BTreeSet<String>>, beginning: &str, on: bool) {
+    let mut set = set.lock();
+    if on {
+        set.insert(beginning.to_owned());
+    } else {
+        set.remove(beginning);
+    }
+}
+
+fn matches(set: &Mutex<BTreeSet<String>>, path: &str) -> bool {
+    set.lock()
+        .iter()
+        .any(|beginning| path.starts_with(beginning.as_str()))
 }
 
 /// An injected failure of a sync.

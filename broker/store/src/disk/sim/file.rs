@@ -13,6 +13,8 @@ use crate::sync::{Arc, Mutex};
 
 pub(super) struct Inode {
     pub(super) id: u64,
+    /// The name it was created under.
+    path: String,
     pub(super) content: Mutex<Content>,
     /// Held by maps while they copy in, and here while bytes are compared or copied away.
     gate: Arc<Mutex<()>>,
@@ -31,12 +33,12 @@ pub(super) struct Content {
 }
 
 impl Inode {
-    pub(super) fn empty(id: u64) -> Self {
-        Self::with_content(id, Vec::new())
+    pub(super) fn empty(id: u64, path: &str) -> Self {
+        Self::with_content(id, path, Vec::new())
     }
 
     /// A file whose bytes are all durable.
-    pub(super) fn with_content(id: u64, bytes: Vec<u8>) -> Self {
+    pub(super) fn with_content(id: u64, path: &str, bytes: Vec<u8>) -> Self {
         let memory = HeapMemory::zeroed(bytes.len());
         memory.write(0, &bytes);
         let content = Content {
@@ -49,6 +51,7 @@ impl Inode {
         };
         Self {
             id,
+            path: path.to_owned(),
             content: Mutex::new(content),
             gate: Arc::new(Mutex::new(())),
         }
@@ -308,7 +311,11 @@ impl DiskFile for SimFile {
         }
         let (_, len) = Self::end(bytes, 0)?;
         let seen = self.inode.content.lock().len;
-        self.take_space(seen, len)
+        self.disk
+            .shared
+            .faults
+            .give_space(&self.inode.path)
+            .and_then(|()| self.take_space(seen, len))
             .map_err(|_| AllocateError::NoSpace { bytes })?;
         let content = &mut *self.inode.content.lock();
         content.reserve(len)?;
@@ -334,6 +341,8 @@ impl DiskFile for SimFile {
         if bytes.is_empty() {
             return Ok(());
         }
+        // Also in the middle of the file: queue and index files are sparse.
+        self.disk.shared.faults.give_space(&self.inode.path)?;
         let (start, end) = Self::end(position, bytes.len())?;
         let seen = self.inode.content.lock().len;
         self.take_space(seen, end)?;

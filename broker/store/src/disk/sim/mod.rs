@@ -220,6 +220,8 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.shared.faults.step()?;
+        self.shared.faults.change(from)?;
+        self.shared.faults.change(to)?;
         let tree = &mut *self.shared.tree.lock();
         let inode = tree
             .names
@@ -241,6 +243,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &str) -> io::Result<()> {
         self.shared.faults.step()?;
+        self.shared.faults.change(path)?;
         let tree = &mut *self.shared.tree.lock();
         if tree.names.remove(path).is_none() {
             return Err(not_found(path));
@@ -289,6 +292,7 @@ impl Disk for SimDisk {
                 ));
             }
             if !tree.directories.contains(&at) {
+                self.shared.faults.give_space(&at)?;
                 self.shared.faults.take_space(Self::used_bytes(&tree), 0)?;
                 tree.directories.insert(at.clone());
             }
@@ -310,6 +314,7 @@ impl Disk for SimDisk {
             ));
         }
         if !tree.directories.contains(path) {
+            self.shared.faults.give_space(path)?;
             self.shared.faults.take_space(Self::used_bytes(tree), 0)?;
             tree.directories.insert(path.to_owned());
             tree.pending.push(NameChange::CreateDirectory {
@@ -396,6 +401,7 @@ impl Disk for SimDisk {
         let total = self.shared.faults.capacity_bytes();
         Ok(Space {
             total_bytes: total,
+            free_bytes: total.saturating_sub(used),
             available_bytes: total.saturating_sub(used),
             copies_on_write: self.shared.faults.copies_on_write(),
         })
@@ -422,9 +428,11 @@ impl SimDisk {
         if !tree.directories.contains(parent(path)) {
             return Err(not_found(path));
         }
+        self.shared.faults.change(path)?;
+        self.shared.faults.give_space(path)?;
         self.shared.faults.take_space(Self::used_bytes(tree), 0)?;
         tree.next_inode += 1;
-        let inode = Arc::new(Inode::empty(tree.next_inode));
+        let inode = Arc::new(Inode::empty(tree.next_inode, path));
         tree.names.insert(path.to_owned(), Arc::clone(&inode));
         tree.pending.push(NameChange::Link {
             path: path.to_owned(),

@@ -16,6 +16,7 @@ use crate::journal::Table;
 struct Known {
     body: Vec<u8>,
     key: String,
+    position: u64,
     durable_at: u64,
     /// Acknowledged as durable, or seen by a reader after a restart.
     certain: bool,
@@ -32,6 +33,8 @@ struct Run {
     committed: BTreeMap<(String, i32), u64>,
     equal_size: Option<usize>,
     messages: u64,
+    /// Below this position files were removed, or may have been when the power went.
+    removed_to: u64,
     /// The disk says that directories are synced, and they are not.
     lying_directories: bool,
 }
@@ -53,6 +56,7 @@ impl Run {
             committed: BTreeMap::new(),
             equal_size,
             messages: 0,
+            removed_to: 0,
             lying_directories: false,
         }
     }
@@ -177,6 +181,9 @@ impl Run {
                 if self.random.one_in(4) {
                     return self.delete(store);
                 }
+                if self.random.one_in(2) {
+                    self.remove(store);
+                }
             }
         }
         true
@@ -238,6 +245,7 @@ impl Run {
                 known.push(Known {
                     body,
                     key,
+                    position: placed.physical_offset,
                     durable_at: placed.durable_at,
                     certain: false,
                 });
@@ -256,10 +264,17 @@ impl Run {
         };
         let offset = store.queue_bounds(&topic, queue_id).max;
         let key = format!("{topic}@{queue_id}");
+        // In async mode a power cut takes messages back, and the next commit is a lower one; it may
+        // become durable later even if its sync fails.
+        if let Some(committed) = self.committed.get_mut(&(topic.clone(), queue_id)) {
+            *committed = (*committed).min(offset);
+        }
         let put = store
             .journal()
             .put(Table::Offsets, &key, &offset.to_be_bytes());
-        if put.is_ok() && store.journal().sync().is_ok() {
+        let synced = store.journal().sync();
+        self.note(|| format!("commit {key} {offset}: {put:?} {synced:?}"));
+        if put.is_ok() && synced.is_ok() {
             self.committed.insert((topic, queue_id), offset);
         }
     }
@@ -294,6 +309,19 @@ impl Run {
         deleted
     }
 
+    /// Old files go; the power may go on the way.
+    fn remove(&mut self, store: &Store) {
+        let below = self.random.below(store.watermarks().appended() + 1);
+        let removed = store.remove_files_below(below);
+        self.note(|| {
+            format!(
+                "remove below {below}: {removed:?}, from {}",
+                store.usage().min_position
+            )
+        });
+        self.removed_to = self.removed_to.max(below);
+    }
+
     /// What was durable when the power went counts from now on.
     fn acknowledge(&mut self, store: &Store) {
         let flushed = store.watermarks().flushed();
@@ -303,37 +331,47 @@ impl Run {
     }
 
     fn check(&mut self, store: &Store) -> Result<(), String> {
+        let min_position = store.usage().min_position;
+        if min_position > self.removed_to {
+            return Err(format!(
+                "the log begins at {min_position}, removed was at most what lies below {}",
+                self.removed_to
+            ));
+        }
         for ((topic, queue_id), known) in &mut self.model {
             let name = format!("{topic}/{queue_id}");
             let found = try_bodies(store, topic, *queue_id)?;
             let bounds = store.queue_bounds(topic, *queue_id);
-            if bounds.min != 0 || bounds.max != found.len() as u64 {
+            if bounds.max == 0 && !known.iter().any(|known| known.certain) {
+                // A deletion that ended in an error happened all the same.
+                known.clear();
+            }
+            let min = known.partition_point(|known| known.position < min_position);
+            if bounds.min != min as u64 || bounds.max != (min + found.len()) as u64 {
                 return Err(format!(
-                    "{name}: bounds {bounds:?} with {} messages",
+                    "{name}: bounds {bounds:?} with {} messages, the log begins at {min_position}, the first behind is {min}",
                     found.len()
                 ));
             }
+            let end = min + found.len();
             let certain = known
                 .iter()
                 .rposition(|known| known.certain)
                 .map_or(0, |last| last + 1);
-            if found.len() < certain {
-                return Err(format!(
-                    "{name}: {} of {certain} certain messages",
-                    found.len()
-                ));
+            if end < certain {
+                return Err(format!("{name}: {end} of {certain} certain messages"));
             }
-            for (offset, body) in found.iter().enumerate() {
+            for (offset, body) in (min..).zip(&found) {
                 match known.get(offset) {
                     Some(known) if known.body == *body => {}
                     Some(_) => return Err(format!("{name}: another message at {offset}")),
                     None => return Err(format!("{name}: an invented message at {offset}")),
                 }
             }
-            known.truncate(found.len());
+            known.truncate(end);
             // A reader has seen all of them now.
             known.iter_mut().for_each(|known| known.certain = true);
-            if let Some(last) = known.last() {
+            if let Some(last) = known.last().filter(|_| end > min) {
                 let hits = store.query_key(topic, &last.key, 10, 0, i64::MAX);
                 if hits.len() != 1
                     || RecordView::parse(&hits[0])

@@ -53,6 +53,8 @@ pub struct BrokerCore {
     pub(crate) registration: Registration,
     /// What may change at run time.
     pub(crate) live: LiveSettings,
+    /// The hours in which expired messages are removed.
+    pub(crate) delete_hours: Mutex<Vec<u8>>,
     /// Spreads sends that leave the choice of the queue to the broker.
     pub(crate) next_queue: AtomicU64,
     /// A record is taken to be in memory when it lies at most so far behind the log's end.

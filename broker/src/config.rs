@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstem_common::config::{Change, Role, Settings};
-use mainstem_store::StoreOptions;
+use mainstem_store::{Retention, StoreOptions};
 
 use crate::delay::DelayLevels;
 
@@ -68,6 +68,9 @@ pub struct BrokerConfig {
     pub data_dir: PathBuf,
     /// Settings of the storage engine.
     pub store: StoreOptions,
+    /// `deleteWhen`: the hours of the day, in the machine's time zone, in which expired messages are removed. How long they
+    /// are kept stands in `store.retention`.
+    pub delete_hours: Vec<u8>,
     /// Every configuration key with its value, as GET_BROKER_CONFIG shows and UPDATE_BROKER_CONFIG changes them. The fields
     /// of this struct are what the broker acts on; whoever fills them from a file puts the file's settings here.
     pub settings: Settings,
@@ -166,7 +169,14 @@ impl Default for BrokerConfig {
             advertised_ip: None,
             name_servers: Vec::new(),
             data_dir: PathBuf::from("./mainstem-data"),
-            store: StoreOptions::default(),
+            store: StoreOptions {
+                retention: Retention {
+                    max_age: Some(Duration::from_secs(72 * 3600)),
+                    ..Retention::default()
+                },
+                ..StoreOptions::default()
+            },
+            delete_hours: vec![4],
             settings: Settings::defaults(Role::Broker),
             broker_permission: 6,
             auto_create_topic: true,

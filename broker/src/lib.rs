@@ -24,6 +24,7 @@ mod persist;
 mod ports;
 mod pull;
 mod registration;
+mod retention;
 mod send;
 mod stats;
 mod topics;
@@ -33,6 +34,7 @@ pub use broker_core::BrokerCore;
 pub use config::{BrokerConfig, FastPort, OnChange};
 pub use delay::{DEFAULT_DELAY_LEVELS, DelayLevels, DelayLevelsError};
 pub use persist::LoadError;
+pub use retention::{delete_hours, retention};
 
 /// The broker's functions by subject: their arguments, results and errors.
 pub mod operations {

@@ -94,6 +94,11 @@ impl LiveSettings {
         self.settings.lock().to_properties()
     }
 
+    /// Reads something from the settings as they are now.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
+        read(&self.settings.lock())
+    }
+
     /// Changes keys; nothing is changed when one of them is refused.
     pub(crate) fn change<'a>(
         &self,

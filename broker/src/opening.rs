@@ -116,6 +116,7 @@ pub(crate) fn open(
         metrics: BrokerMetrics::new(),
         refusals: LogLimit::new(),
         moved_offsets: LogLimit::new(),
+        delete_hours: Mutex::new(config.delete_hours.clone()),
         next_queue: Default::default(),
         memory_window_bytes: memory_bytes() / 100 * MEMORY_WINDOW_PERCENT,
         config,
@@ -166,6 +167,12 @@ pub(crate) fn follow_store(core: &Arc<BrokerCore>) -> watch::Receiver<Durability
     }));
     // The store must not keep the broker alive: the broker owns the store.
     let weak: Weak<BrokerCore> = Arc::downgrade(core);
+    let holding = weak.clone();
+    core.store.on_removal(Box::new(move || {
+        holding
+            .upgrade()
+            .map_or_else(Vec::new, |core| core.needed_messages())
+    }));
     core.store.on_arrival(Box::new(move |arrival| {
         let Some(core) = weak.upgrade() else { return };
         if arrival.topic == topic::SCHEDULE {

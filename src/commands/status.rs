@@ -74,6 +74,10 @@ struct Broker {
     version: Option<String>,
     put_per_second: Option<f64>,
     get_per_second: Option<f64>,
+    /// Used part of the disk under the commit log, 0 to 1.
+    disk_ratio: Option<f64>,
+    /// roomy, filling, pressed or full; nothing where the broker does not say.
+    disk_stage: Option<String>,
     error: Option<String>,
 }
 
@@ -173,14 +177,29 @@ fn broker(status: &BrokerStatus) -> Broker {
         version: status.version().map(str::to_owned),
         put_per_second: status.put_rate(),
         get_per_second: status.get_rate(),
+        disk_ratio: status.disk_ratio(),
+        disk_stage: status.value("diskStage").map(str::to_owned),
         error: status.runtime.as_ref().err().map(ToString::to_string),
+    }
+}
+
+/// How full the broker's disk is; with what it does because of it, unless that is nothing.
+fn disk(broker: &Broker) -> String {
+    let Some(ratio) = broker.disk_ratio else {
+        return "-".to_owned();
+    };
+    let used = format!("{:.0} %", ratio * 100.0);
+    match broker.disk_stage.as_deref() {
+        None | Some("roomy") => used,
+        Some("full") => format!("{used}, full: refuses messages"),
+        Some(stage) => format!("{used}, {stage}"),
     }
 }
 
 fn text(shown: &Shown, out: &mut Output) -> Result<(), Failure> {
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
     let mut table = Table::new(&[
-        "broker", "id", "cluster", "address", "in/s", "out/s", "version",
+        "broker", "id", "cluster", "address", "in/s", "out/s", "disk", "version",
     ]);
     for broker in &shown.brokers {
         let state = broker
@@ -196,6 +215,7 @@ fn text(shown: &Shown, out: &mut Output) -> Result<(), Failure> {
             broker.address.clone(),
             put,
             get,
+            disk(broker),
             state,
         ]);
     }

@@ -53,6 +53,7 @@ pub(crate) fn config(mut settings: Settings, addresses: &Addresses, log: &Log) -
         name_servers: settings.get(&key::NAMESRV_ADDR),
         data_dir: PathBuf::from(settings.get(&key::STORE_PATH_ROOT_DIR)),
         store: store(&settings),
+        delete_hours: mainstem_broker::delete_hours(&settings),
         broker_permission: i32::try_from(settings.get(&key::BROKER_PERMISSION)).unwrap_or(6),
         auto_create_topic: settings.get(&key::AUTO_CREATE_TOPIC_ENABLE),
         auto_create_group: settings.get(&key::AUTO_CREATE_SUBSCRIPTION_GROUP),
@@ -134,6 +135,7 @@ fn store(settings: &Settings) -> StoreOptions {
         // The body, its topic and its properties.
         max_message_bytes: body_bytes.saturating_add(RECORD_OVERHEAD_BYTES),
         flush_interval: Duration::from_millis(settings.get(&key::FLUSH_INTERVAL_COMMIT_LOG)),
+        retention: mainstem_broker::retention(settings),
         ..defaults
     }
 }

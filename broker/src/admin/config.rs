@@ -68,6 +68,7 @@ impl BrokerCore {
                 on_change.call(change);
             }
         }
+        self.apply_retention();
         if self.live.permission() != permission {
             // Name servers take a registration only with a new version.
             self.topics.touch();

@@ -88,6 +88,7 @@ impl BrokerCore {
         put("putMessageDistributeTime", String::new());
         put("commitLogDiskRatio", format!("{:?}", usage.disk_ratio));
         put("consumeQueueDiskRatio", format!("{:?}", usage.disk_ratio));
+        put("diskStage", usage.stage.to_string());
         put("commitLogMinOffset", usage.min_position.to_string());
         put("commitLogMaxOffset", usage.max_position.to_string());
         put(

@@ -77,6 +77,11 @@ impl DelayProgress {
             .collect()
     }
 
+    /// Number of levels.
+    pub(crate) fn levels(&self) -> usize {
+        self.levels.lock().len()
+    }
+
     fn next(&self, index: usize) -> u64 {
         self.levels.lock()[index].next
     }

@@ -38,3 +38,15 @@ pub(super) fn update_config(door: &Door, request: &Request<'_>, replies: &mut Re
 pub(super) fn clean(replies: &mut Replies<'_>) {
     replies.reply(response::SUCCESS).send();
 }
+
+/// Removes expired messages now, whatever the hour.
+pub(super) fn remove_expired(door: &Door, replies: &mut Replies<'_>) {
+    let (core, deferred) = (door.core.clone(), replies.defer());
+    tokio::task::spawn_blocking(move || match core.remove_expired() {
+        Ok(_) => deferred.reply(response::SUCCESS).send(),
+        Err(error) => deferred
+            .reply(response::SYSTEM_ERROR)
+            .remark(&format!("expired messages cannot be removed: {error}"))
+            .send(),
+    });
+}

@@ -134,9 +134,8 @@ impl Door {
             code::QUERY_CONSUME_QUEUE => query::consume_queue(self, request, replies)?,
             code::GET_BROKER_CONFIG => admin::get_config(self, replies),
             code::UPDATE_BROKER_CONFIG => admin::update_config(self, request, replies),
-            code::CLEAN_EXPIRED_CONSUMEQUEUE
-            | code::CLEAN_UNUSED_TOPIC
-            | code::DELETE_EXPIRED_COMMITLOG => {
+            code::DELETE_EXPIRED_COMMITLOG => admin::remove_expired(self, replies),
+            code::CLEAN_EXPIRED_CONSUMEQUEUE | code::CLEAN_UNUSED_TOPIC => {
                 admin::clean(replies);
             }
             code::GET_CONSUMER_RUNNING_INFO => relay::running_info(self, request, replies)?,

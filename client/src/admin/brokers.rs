@@ -39,6 +39,12 @@ impl BrokerStatus {
         self.value("brokerVersionDesc")
     }
 
+    /// Used part of the disk that holds its commit log, 0 to 1.
+    #[must_use]
+    pub fn disk_ratio(&self) -> Option<f64> {
+        first_number(self.value("commitLogDiskRatio")?)
+    }
+
     /// Messages a second that it takes in, over the last ten seconds.
     #[must_use]
     pub fn put_rate(&self) -> Option<f64> {

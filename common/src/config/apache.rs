@@ -158,12 +158,11 @@ static NO_MEANING: &[NoMeaning] = &[
                 maxErrorRateOfBloomFilter maxFilterMessageSize",
     },
     NoMeaning {
-        reason: "old files are not removed yet, so watch the space on disk",
-        names: "cleanFileForciblyEnable cleanResourceInterval deleteCommitLogFilesInterval \
-                deleteConsumeQueueFilesInterval deleteFileBatchMax deleteWhen \
-                destroyMapedFileIntervalForcibly diskMaxUsedSpaceRatio diskSpaceCleanForciblyRatio \
-                fileReservedTime logicalDiskSpaceCleanForciblyThreshold maxBatchDeleteFilesNum \
-                redeleteHangedFileInterval",
+        reason: "old files are removed as soon as the policy and their readers allow (fileReservedTime, maxCommitLogBytes)",
+        names: "cleanResourceInterval deleteCommitLogFilesInterval \
+                deleteConsumeQueueFilesInterval deleteFileBatchMax \
+                destroyMapedFileIntervalForcibly logicalDiskSpaceCleanForciblyThreshold \
+                maxBatchDeleteFilesNum redeleteHangedFileInterval",
     },
     NoMeaning {
         reason: "storage in RocksDB is not built",
@@ -279,7 +278,7 @@ static NO_MEANING: &[NoMeaning] = &[
     },
     NoMeaning {
         reason: "the limit is a fixed one here",
-        names: "defaultQueryMaxNum diskSpaceWarningLevelRatio forwardTimeout maxConsumeQueueScan \
+        names: "defaultQueryMaxNum forwardTimeout maxConsumeQueueScan \
                 maxDelayTime maxTopicLength pullBatchMaxMessageCount",
     },
     NoMeaning {

@@ -21,4 +21,18 @@ keys! {
         "Hash slots of a key-index file.";
     MAX_INDEX_NUM: u32 = "maxIndexNum", Kind::Int { min: 16, max: 400_000_000 }, "20000000", "entries", Start,
         "Entries of a key-index file.";
+    FILE_RESERVED_TIME: u64 = "fileReservedTime", Kind::Int { min: 1, max: 876_000 }, "72", "hours", Live,
+        "How long messages are kept. A commit-log file goes when its newest message is older, at `deleteWhen` or on a filling disk; consume queues and key index follow.";
+    DELETE_WHEN: String = "deleteWhen", Kind::Hours, "04", "", Live,
+        "The hours of the day, in the machine's time zone, in which expired messages are removed.";
+    MAX_COMMIT_LOG_BYTES: u64 = "maxCommitLogBytes", Kind::Int { min: 0, max: i64::MAX }, "0", "bytes", Live,
+        "The most bytes of commit-log files; beyond it the oldest messages are removed whatever their age, at once. 0 sets no limit. The file in use and the one made ahead of its use count and stay.";
+    DISK_MAX_USED_SPACE_RATIO: u32 = "diskMaxUsedSpaceRatio", Kind::Int { min: 1, max: 99 }, "75", "percent", Live,
+        "The used part of the disk from which expired messages are removed at any hour.";
+    DISK_SPACE_CLEAN_FORCIBLY_RATIO: u32 = "diskSpaceCleanForciblyRatio", Kind::Int { min: 1, max: 99 }, "85", "percent", Live,
+        "The used part of the disk from which, with `cleanFileForciblyEnable`, messages are removed before their time.";
+    CLEAN_FILE_FORCIBLY_ENABLE: bool = "cleanFileForciblyEnable", Kind::Bool, "false", "", Live,
+        "Whether messages may be removed before their time to keep the broker writable on a full disk. Apache's default is true.";
+    DISK_SPACE_WARNING_LEVEL_RATIO: u32 = "diskSpaceWarningLevelRatio", Kind::Int { min: 0, max: 99 }, "0", "percent", Live,
+        "The used part of the disk from which messages are refused (reads go on). 0 refuses them when less than one commit-log file is left, or 5 % of the disk where that is less. Apache's default is 90.";
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 pub(crate) enum Failure {
     /// Something went wrong; exit code 1.
     Failed(String),
-    /// The configuration or the arguments cannot be used; exit code 2, as for arguments that cannot be read at all.
+    /// The configuration or the arguments cannot be used, or a store not checked; exit code 2, as for arguments that cannot be read at all.
     Usage(String),
-    /// The question was answered by "no" (`status --ready`); exit code 1, and the message is already printed.
+    /// The question was answered by "no" (`status --ready`, `store check`); exit code 1, and the message is already printed.
     No,
     /// Whoever read the output closed it, as `head` does; exit code 0.
     PipeClosed,

@@ -35,5 +35,6 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Status(arguments) => commands::status::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Bench(load) => commands::bench::run(&load),
+        Command::Store(arguments) => commands::store::run(&arguments),
     }
 }

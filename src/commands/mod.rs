@@ -9,4 +9,5 @@ pub(crate) mod nameserver;
 pub(crate) mod produce;
 pub(crate) mod standalone;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod topic;

@@ -63,16 +63,22 @@ pub enum OpenError {
     },
     /// A file that the log must have is not there.
     #[error(
-        "commit-log file {path} is missing, though the log is known to reach it: restore it, or give the loss up with `mainstem store repair`"
+        "commit-log file {path} (log position {position}) is missing, though the log goes on or is known to be durable behind it. Nothing was changed. Restore the file, or \
+         give up what lies behind it with `{}`; `mainstem store check` tells what is lost", crate::inspect::Step::CutLogAt(*position).command(directory)
     )]
     MissingFile {
         /// The file that should be there.
         path: String,
+        /// The log position of its first byte.
+        position: u64,
+        /// The data directory.
+        directory: String,
     },
     /// A record below the durable floor is not valid: damage, not a torn tail.
     #[error(
         "commit-log file {path} is damaged at byte {offset} (log position {position}): {reason}. The log is known to be durable up to \
-         {floor}, so this is no torn tail and nothing was changed. Restore the file, or cut the damage with `mainstem store repair {directory}`"
+         {floor}, so this is no torn tail and nothing was changed. Restore the file, or give up everything from there on with `{}`; `mainstem store check` tells what else can be done",
+        crate::inspect::Step::CutLogAt(*position).command(directory)
     )]
     Damage {
         /// The file.

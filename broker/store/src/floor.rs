@@ -83,6 +83,52 @@ fn decode(body: &[u8; BODY_BYTES]) -> Option<(u64, Floor)> {
     })
 }
 
+/// One slot as it lies in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Never written.
+    Empty,
+    /// Whole, with its sequence number.
+    Whole(u64, Floor),
+    /// Neither.
+    Damaged,
+}
+
+/// Byte of the file at which a slot begins.
+pub(crate) fn slot_position(slot: usize) -> u64 {
+    slot as u64 * SLOT_BYTES
+}
+
+/// Both slots, without changing anything; `None` when there is no such file.
+pub(crate) fn look(disk: &dyn Disk) -> io::Result<Option<[Slot; 2]>> {
+    let file = match disk.open(layout::FLOOR, OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut slots = [Slot::Empty; 2];
+    for (number, slot) in slots.iter_mut().enumerate() {
+        let mut body = [0; BODY_BYTES];
+        let read = file.read_at(&mut body, slot_position(number))?;
+        *slot = match decode(&body) {
+            Some((sequence, floor)) => Slot::Whole(sequence, floor),
+            None if body[..read].iter().all(|byte| *byte == 0) => Slot::Empty,
+            None => Slot::Damaged,
+        };
+    }
+    Ok(Some(slots))
+}
+
+/// The newest whole slot.
+pub(crate) fn newest(slots: &[Slot]) -> Option<Floor> {
+    let whole = slots.iter().filter_map(|slot| match slot {
+        Slot::Whole(sequence, floor) => Some((*sequence, *floor)),
+        Slot::Empty | Slot::Damaged => None,
+    });
+    whole
+        .max_by_key(|(sequence, _)| *sequence)
+        .map(|(_, floor)| floor)
+}
+
 impl FloorFile {
     /// Opens the file, creating it when missing, and reads the newest intact slot.
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<(Self, Option<Floor>)> {

@@ -11,6 +11,7 @@ mod dispatch;
 mod error;
 mod floor;
 mod index;
+pub mod inspect;
 mod journal;
 mod layout;
 mod log_reader;

@@ -42,16 +42,7 @@ pub(crate) struct Owned {
 /// Works out who wrote last and makes the directory ours. Only under the directory lock, before
 /// anything else is written.
 pub(crate) fn take_over(disk: &dyn Disk, lock: Box<dyn DirectoryLock>) -> io::Result<Owned> {
-    let aborted = disk.exists(layout::ABORT)?;
-    let text = lock.text()?;
-    let last = match parse(&text) {
-        Some(state_id) => LastWriter::Mainstem {
-            state_id,
-            clean: !aborted,
-        },
-        None if text.is_empty() && !has_log(disk)? => LastWriter::Fresh,
-        None => LastWriter::Apache { clean: !aborted },
-    };
+    let last = last_writer(disk, &lock.text()?)?;
     let state_id = match last {
         LastWriter::Mainstem { state_id, .. } => state_id,
         LastWriter::Fresh | LastWriter::Apache { .. } => {
@@ -65,6 +56,19 @@ pub(crate) fn take_over(disk: &dyn Disk, lock: Box<dyn DirectoryLock>) -> io::Re
         lock,
         last,
         state_id,
+    })
+}
+
+/// Who wrote last, by the text of the lock file; changes nothing.
+pub(crate) fn last_writer(disk: &dyn Disk, text: &[u8]) -> io::Result<LastWriter> {
+    let aborted = disk.exists(layout::ABORT)?;
+    Ok(match parse(text) {
+        Some(state_id) => LastWriter::Mainstem {
+            state_id,
+            clean: !aborted,
+        },
+        None if text.is_empty() && !has_log(disk)? => LastWriter::Fresh,
+        None => LastWriter::Apache { clean: !aborted },
     })
 }
 

@@ -31,11 +31,13 @@ use crate::sync::{Arc, AtomicBool, ChosenLock, Duration, Mutex, Sleeper};
 use crate::watermarks::Watermarks;
 
 pub(crate) use append::Part;
-pub(crate) use file::LogFile;
+pub(crate) use file::{DIRECTORY, LogFile, base_of, path_of};
 pub(crate) use open::{KnownQueues, OpenedLog};
+pub(crate) use recover::{look_behind, next_candidate};
 #[cfg(test)]
 pub(crate) use sabotage::{Sabotage, break_on_this_thread};
 pub use stats::StoreStats;
+pub(crate) use walk::{Found, Walker};
 
 /// An open log. Shared by appenders, readers and its threads.
 #[derive(Debug)]

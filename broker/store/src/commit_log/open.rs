@@ -329,6 +329,8 @@ fn find_files(
             return Err(if expected < base {
                 OpenError::MissingFile {
                     path: disk.display(&file::path_of(expected)),
+                    position: expected,
+                    directory: disk.display(""),
                 }
             } else {
                 OpenError::FileSize {

@@ -149,6 +149,8 @@ pub(super) fn find_end(
             Found::NoFile => {
                 return Err(OpenError::MissingFile {
                     path: disk.display(&path),
+                    position,
+                    directory: disk.display(""),
                 });
             }
             Found::Invalid(reason) => reason,
@@ -169,15 +171,15 @@ pub(super) fn find_end(
 
 /// Bytes behind the end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Remains {
+pub(crate) struct Remains {
     /// Records among them that are valid in themselves.
-    records: u64,
+    pub(crate) records: u64,
     /// Position after the last byte that is not zero.
-    end: u64,
+    pub(crate) end: u64,
 }
 
 /// Looks for anything but zeros behind `end`.
-fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
+pub(crate) fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
     let mut remains = Remains { records: 0, end };
     for file in files.iter().filter(|file| file.end() > end) {
         let mut offset = end.saturating_sub(file.base());
@@ -233,7 +235,7 @@ fn count_records(files: &[Arc<LogFile>], from: u64, to: u64) -> io::Result<u64> 
 }
 
 /// The next position whose bytes could begin a record: one that a magic number follows.
-fn next_candidate(files: &[Arc<LogFile>], from: u64, to: u64) -> io::Result<u64> {
+pub(crate) fn next_candidate(files: &[Arc<LogFile>], from: u64, to: u64) -> io::Result<u64> {
     const OVERLAP: usize = 8;
     let mut position = from;
     let mut buffer = Vec::new();
@@ -246,6 +248,10 @@ fn next_candidate(files: &[Arc<LogFile>], from: u64, to: u64) -> io::Result<u64>
             let len = CHUNK_BYTES.min((file.end() - position) as usize);
             buffer.resize(len, 0);
             file.read_into(position, &mut buffer)?;
+            if is_zero(&buffer) {
+                position += (len - OVERLAP + 1) as u64;
+                continue;
+            }
             for (at, head) in buffer.windows(OVERLAP).enumerate() {
                 let magic = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
                 if magic == mainstem_record::MAGIC_V1 || magic == mainstem_record::MAGIC_V2 {

@@ -130,6 +130,10 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// another store of this one, holds either. The lock ends with the returned guard or with the
     /// process, however it ends.
     fn lock(&self, own: &str, foreign: &str) -> io::Result<Box<dyn DirectoryLock>>;
+    /// Keeps brokers out of the directory without changing anything in it: a shared lock on those of
+    /// the two files that exist. Several holders may look at a time; `WouldBlock` when a broker
+    /// holds the directory.
+    fn lock_to_look(&self, own: &str, foreign: &str) -> io::Result<LookLock>;
     /// The path as a person should see it in a message.
     fn display(&self, path: &str) -> String;
 }
@@ -143,6 +147,15 @@ pub trait DirectoryLock: Send + Sync + fmt::Debug {
     fn text(&self) -> io::Result<Vec<u8>>;
     /// Replaces that content, durably but for the file's name.
     fn set_text(&self, text: &[u8]) -> io::Result<()>;
+}
+
+/// What is held while a directory is only looked at.
+#[derive(Debug)]
+pub struct LookLock {
+    /// Content of the `foreign` file; empty when there is none.
+    pub text: Vec<u8>,
+    /// Released when it is dropped.
+    pub guard: Box<dyn fmt::Debug + Send + Sync>,
 }
 
 /// An open file. All positions and lengths are in bytes.

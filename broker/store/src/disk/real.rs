@@ -11,7 +11,9 @@ use memmap2::{Advice, MmapOptions};
 use rustix::fs::{FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Access, AllocateError, DirectoryLock, Disk, DiskFile, OpenMode, Region, Space};
+use super::{
+    Access, AllocateError, DirectoryLock, Disk, DiskFile, LookLock, OpenMode, Region, Space,
+};
 use crate::sync::Arc;
 
 /// File systems whose `statfs` type says that they copy on write. Overlays report their own
@@ -22,6 +24,9 @@ const COPY_ON_WRITE_TYPES: [u64; 4] = [
     0xCA45_1A4E, // bcachefs
     0x3434,      // nilfs2
 ];
+
+/// How much of the lock file is read: whatever it is, a text of more than this is not ours.
+const LOCK_TEXT_BYTES: usize = 256;
 
 /// The files under one directory.
 #[derive(Debug)]
@@ -201,6 +206,38 @@ impl Disk for RealDisk {
         Ok(Box::new(RealLock { foreign, _own: own }))
     }
 
+    fn lock_to_look(&self, own: &str, foreign: &str) -> io::Result<LookLock> {
+        let open = |path: &str| match File::open(self.path(path)) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        };
+        let own = open(own)?;
+        if let Some(own) = &own {
+            match rustix::fs::flock(own, FlockOperation::NonBlockingLockShared) {
+                Err(Errno::WOULDBLOCK) => return Err(io::ErrorKind::WouldBlock.into()),
+                other => other?,
+            }
+        }
+        let foreign = open(foreign)?;
+        let mut text = vec![0; LOCK_TEXT_BYTES];
+        let mut len = 0;
+        if let Some(foreign) = &foreign {
+            match rustix::fs::fcntl_lock(foreign, FlockOperation::NonBlockingLockShared) {
+                Err(Errno::WOULDBLOCK | Errno::ACCESS) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                other => other?,
+            }
+            len = foreign.read_at(&mut text, 0)?;
+        }
+        text.truncate(len);
+        Ok(LookLock {
+            text,
+            guard: Box::new((foreign, own)),
+        })
+    }
+
     fn display(&self, path: &str) -> String {
         self.path(path).display().to_string()
     }
@@ -215,8 +252,7 @@ struct RealLock {
 
 impl DirectoryLock for RealLock {
     fn text(&self) -> io::Result<Vec<u8>> {
-        // Whatever it is, a text of more than this is not ours.
-        let mut text = vec![0; 256];
+        let mut text = vec![0; LOCK_TEXT_BYTES];
         let len = self.foreign.read_at(&mut text, 0)?;
         text.truncate(len);
         Ok(text)

@@ -8,20 +8,16 @@ mod state;
 
 use mainstem_record::sys_flag;
 
-use self::record::{Marks, messages_of};
-
 use crate::index::{KeyIndex, tags_code};
 use crate::outcome::Arrival;
 use crate::queues::{ConsumeQueues, CreateQueueError, Pushed, Queue, QueueUnit};
 use crate::sync::{Arc, Ordering};
 
-pub(crate) use record::DispatchRecord;
+pub(crate) use record::{DispatchRecord, Marks, messages_of};
 pub(crate) use state::{DispatchState, OnArrival};
 
 /// Recently used queues, found without a lock. A power of two; 16 KiB.
 const MEMO_SLOTS: usize = 2048;
-/// Most keys indexed of one record; the properties of one cannot hold more words than this.
-const MAX_KEYS: usize = 1 << 15;
 /// Why a record was not dispatched. Nothing of it is readable by its queue then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DispatchError {
@@ -265,21 +261,10 @@ impl Dispatcher {
         let Some(index) = &self.index else {
             return Ok(());
         };
-        let prefix = queue.key_prefix();
         self.hashes.clear();
+        marks.hash_keys(queue.key_prefix(), &mut self.hashes);
         self.hashes
-            .extend(marks.unique_key.map(|key| prefix.key(key)));
-        let words = marks
-            .keys
-            .into_iter()
-            .flat_map(|keys| keys.split(|byte| *byte == b' '));
-        self.hashes.extend(
-            words
-                .filter(|word| !word.is_empty())
-                .take(MAX_KEYS)
-                .map(|word| prefix.key(word)),
-        );
-        self.hashes.extend(marks.tags.map(|tag| prefix.tag(tag)));
+            .extend(marks.tags.map(|tag| queue.key_prefix().tag(tag)));
         if self.hashes.is_empty() {
             return Ok(());
         }

@@ -3,6 +3,11 @@
 
 use mainstem_record::{RecordView, property, sys_flag};
 
+use crate::index::KeyPrefix;
+
+/// Most keys indexed of one record; the properties of one cannot hold more words than this.
+const MAX_KEYS: usize = 1 << 15;
+
 /// Properties that mark a batch stored as one record.
 const INNER_NUM: &[u8] = b"INNER_NUM";
 
@@ -37,15 +42,15 @@ impl<'a> DispatchRecord<'a> {
 
 /// What a record's properties say to the dispatcher.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Marks<'a> {
-    pub(super) tags: Option<&'a [u8]>,
-    pub(super) keys: Option<&'a [u8]>,
-    pub(super) unique_key: Option<&'a [u8]>,
+pub(crate) struct Marks<'a> {
+    pub(crate) tags: Option<&'a [u8]>,
+    pub(crate) keys: Option<&'a [u8]>,
+    pub(crate) unique_key: Option<&'a [u8]>,
     inner_num: Option<&'a [u8]>,
 }
 
 /// How many queue offsets a record takes.
-pub(super) fn messages_of(record: &DispatchRecord<'_>, marks: &Marks<'_>) -> u64 {
+pub(crate) fn messages_of(record: &DispatchRecord<'_>, marks: &Marks<'_>) -> u64 {
     if !sys_flag::is_inner_batch(record.sys_flag) {
         return 1;
     }
@@ -59,7 +64,7 @@ pub(super) fn messages_of(record: &DispatchRecord<'_>, marks: &Marks<'_>) -> u64
 
 impl<'a> Marks<'a> {
     /// One pass over the stored properties. Of a name that occurs twice the last one counts.
-    pub(super) fn of(properties: &'a [u8]) -> Self {
+    pub(crate) fn of(properties: &'a [u8]) -> Self {
         let mut marks = Self::default();
         for piece in properties.split(|byte| *byte == property::PROPERTY_SEPARATOR) {
             // By length and first byte first: most properties are none of these.
@@ -90,6 +95,21 @@ impl<'a> Marks<'a> {
             }
         }
         marks
+    }
+
+    /// Adds the index hashes of the unique key and of every word of the keys to `hashes`.
+    pub(crate) fn hash_keys(&self, prefix: KeyPrefix, hashes: &mut Vec<u32>) {
+        hashes.extend(self.unique_key.map(|key| prefix.key(key)));
+        let words = self
+            .keys
+            .into_iter()
+            .flat_map(|keys| keys.split(|byte| *byte == b' '));
+        hashes.extend(
+            words
+                .filter(|word| !word.is_empty())
+                .take(MAX_KEYS)
+                .map(|word| prefix.key(word)),
+        );
     }
 }
 

@@ -12,6 +12,7 @@
 //! [`KeyIndex::resume`] and come back from the log.
 
 mod append;
+mod dump;
 mod file;
 mod flush;
 mod format;
@@ -20,16 +21,19 @@ mod name;
 mod open;
 mod pending;
 mod state;
+mod verify;
 
 use std::io;
 
 use self::append::Appender;
+pub(crate) use self::dump::dump;
 use self::file::{DIRECTORY, IndexFile, path_of};
 pub(crate) use self::format::Geometry;
 pub(crate) use self::key::{KeyPrefix, tags_code};
 use self::open::{open_files, take_foreign, take_own};
 use self::pending::Pending;
 use self::state::{State, StateFile};
+pub(crate) use self::verify::IndexVerifier;
 use crate::disk::Disk;
 use crate::sync::{Arc, Mutex, RwLock};
 

@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile, OpenMode};
 use crate::sync::Arc;
 
 /// The state's file.
-const PATH: &str = "mainstem/index";
+pub(super) const PATH: &str = "mainstem/index";
 const DIRECTORY: &str = "mainstem";
 /// Slots lie a page apart: no write can tear both.
 const SLOT_DISTANCE: u64 = 4096;
@@ -95,6 +95,45 @@ impl StateFile {
             .write_at(&bytes, self.sequence % 2 * SLOT_DISTANCE)?;
         self.file.sync_data()
     }
+}
+
+/// One slot as it lies in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SlotLook {
+    Empty,
+    Whole {
+        sequence: u64,
+        owner: u64,
+        state: State,
+    },
+    Damaged,
+}
+
+/// Byte of the file at which a slot begins.
+pub(super) fn slot_position(slot: usize) -> u64 {
+    slot as u64 * SLOT_DISTANCE
+}
+
+/// Both slots, without changing anything; `None` when there is no such file.
+pub(super) fn look(disk: &dyn Disk) -> io::Result<Option<[SlotLook; 2]>> {
+    let file = match disk.open(PATH, OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let slot = |number| {
+        let mut bytes = [0; SLOT_LEN];
+        file.read_at(&mut bytes, slot_position(number))?;
+        Ok::<_, io::Error>(match decode(&bytes) {
+            Some((sequence, owner, state)) => SlotLook::Whole {
+                sequence,
+                owner,
+                state,
+            },
+            None if bytes == [0; SLOT_LEN] => SlotLook::Empty,
+            None => SlotLook::Damaged,
+        })
+    };
+    Ok(Some([slot(0)?, slot(1)?]))
 }
 
 fn encode(sequence: u64, owner: u64, state: &State) -> Vec<u8> {

@@ -15,7 +15,7 @@ pub(super) const PATH: &str = "mainstem/journal";
 const TEMPORARY: &str = "mainstem/journal.new";
 const MAGIC: &[u8; 8] = b"MSJOURN1";
 /// Magic, owner, CRC32 of both.
-const HEAD_BYTES: usize = 8 + 8 + 4;
+pub(super) const HEAD_BYTES: usize = 8 + 8 + 4;
 /// A file up to this size is not worth compacting.
 const COMPACT_MIN_BYTES: u64 = 1 << 20;
 /// A file is compacted when it is so many times as long as its live entries.
@@ -76,7 +76,7 @@ impl JournalFile {
         let mut bytes = [0; HEAD_BYTES];
         let read = file.read_at(&mut bytes, 0)?;
         let damaged_head = bytes != head(owner);
-        if damaged_head && is_of_another(&bytes, owner) {
+        if damaged_head && owner_of_head(&bytes).is_some() {
             journal.set_aside("foreign")?;
             return Ok((journal, Found::SetAside));
         }
@@ -222,10 +222,10 @@ impl JournalFile {
     }
 }
 
-/// Whether a head is a whole one, of another owner.
-fn is_of_another(bytes: &[u8; HEAD_BYTES], owner: u64) -> bool {
-    let mut other = [0; 8];
-    other.copy_from_slice(&bytes[8..16]);
-    let other = u64::from_be_bytes(other);
-    other != owner && *bytes == head(other)
+/// The owner that a whole head names.
+pub(super) fn owner_of_head(bytes: &[u8; HEAD_BYTES]) -> Option<u64> {
+    let mut owner = [0; 8];
+    owner.copy_from_slice(&bytes[8..16]);
+    let owner = u64::from_be_bytes(owner);
+    (*bytes == head(owner)).then_some(owner)
 }

@@ -7,6 +7,7 @@
 //! old, a compact file takes its place by rename.
 
 mod file;
+mod look;
 mod read;
 mod record;
 mod tables;
@@ -14,6 +15,8 @@ mod tables;
 mod tests;
 
 use std::io;
+
+pub(crate) use self::look::{look, table_name, value_text};
 
 use self::file::{Found, JournalFile};
 use self::record::{Change, MAX_VALUE_BYTES};
@@ -319,6 +322,25 @@ impl Journal {
                 .map(|key| change(OwnTable::EmptiedQueues as u8, key, None)),
         );
         self.change_all(&changes)
+    }
+
+    /// Gives the deletions of these topics another position, in a journal that nobody has open.
+    ///
+    /// # Errors
+    /// When the disk refuses; the file is as before then.
+    pub(crate) fn rewrite_deletions(
+        disk: &Arc<dyn Disk>,
+        owner: u64,
+        position: u64,
+        topics: &[(String, bool)],
+    ) -> io::Result<()> {
+        let journal = Self::open(Arc::clone(disk), owner)?;
+        for (topic, files_gone) in topics {
+            journal
+                .put_deletion(topic, position, *files_gone)
+                .map_err(io::Error::other)?;
+        }
+        journal.confirm()
     }
 
     pub(crate) fn remove_deletion(&self, topic: &str) -> Result<(), JournalError> {

@@ -21,6 +21,8 @@ pub(super) struct ReadUp {
     pub(super) end: u64,
     /// Damaged bytes with whole records behind them.
     pub(super) damaged_bytes: u64,
+    /// Where the first of them lies.
+    pub(super) damaged_at: u64,
     /// Bytes behind the last whole record that are not zero: a torn end.
     pub(super) torn_bytes: u64,
 }
@@ -43,6 +45,9 @@ pub(super) fn read(
             // An older record would be a leftover; there are none in a file written in order.
             if up.records == 0 || sequence > up.sequence {
                 changes.iter().for_each(&mut apply);
+                if up.damaged_bytes == 0 {
+                    up.damaged_at = up.end;
+                }
                 up.damaged_bytes += at - up.end;
                 up.records += 1;
                 up.sequence = sequence;

@@ -24,6 +24,7 @@ mod table;
 mod tail;
 mod topic_hash;
 mod unit;
+mod verify;
 
 use std::collections::HashMap;
 
@@ -40,6 +41,7 @@ pub use table::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES};
 pub(crate) use tail::Tail;
 pub use unit::QueueUnit;
 pub(crate) use unit::UNIT_BYTES;
+pub(crate) use verify::{Certain, QueueVerifier};
 
 /// All queues of a store: the table, and the files behind it.
 #[derive(Debug)]

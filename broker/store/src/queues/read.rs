@@ -242,7 +242,7 @@ fn damaged(queue: &Queue, offset: u64, unit: &QueueUnit) {
         offset,
         position = unit.physical_offset,
         size = unit.size,
-        "consume-queue unit points to no record and is passed over: the queue file is damaged; rebuild it with `mainstem store repair`"
+        "consume-queue unit points to no record and is passed over: the queue file is damaged; stop the broker and build it anew with `mainstem store repair DIR --rebuild-queues`"
     );
 }
 

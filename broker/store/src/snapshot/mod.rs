@@ -12,7 +12,7 @@ mod write;
 
 use bincode::{Decode, Encode};
 
-pub(crate) use read::load;
+pub(crate) use read::{load, look};
 pub(crate) use write::SnapshotWriter;
 
 const MAGIC: &[u8; 8] = b"MSSNAPS1";
@@ -21,7 +21,8 @@ const VERSION: u32 = 1;
 const TEMPORARY: &str = "mainstem/snapshot.new";
 const DIRECTORY: &str = crate::layout::DIRECTORY;
 
-fn path_of(sequence: u64) -> String {
+/// The file that a snapshot of that number is written to.
+pub(crate) fn path_of(sequence: u64) -> String {
     format!("mainstem/snapshot-{}", sequence % 2)
 }
 

@@ -40,6 +40,21 @@ pub(crate) fn load(
     Ok(None)
 }
 
+/// Reads one of the two files, whoever it belongs to, and hands its queues to `take`; `None` when
+/// there is none. The error says what is damaged.
+pub(crate) fn look(
+    disk: &dyn Disk,
+    slot: u64,
+    take: &mut dyn FnMut(QueueState),
+) -> Result<Option<Head>, String> {
+    let path = path_of(slot);
+    let head = head_of(disk, &path)?;
+    if head.is_some() {
+        read(disk, &path, take)?;
+    }
+    Ok(head)
+}
+
 fn report(disk: &dyn Disk, path: &str, reason: &str) {
     tracing::error!(file = %disk.display(path), reason, "snapshot of the consume queues cannot be used; an older one or the log takes its place");
 }

@@ -119,6 +119,6 @@ impl Store {
 }
 
 /// Opens a store on a directory of the operating system.
-fn real_disk(dir: &Path) -> std::io::Result<Arc<dyn Disk>> {
+pub(crate) fn real_disk(dir: &Path) -> std::io::Result<Arc<dyn Disk>> {
     Ok(Arc::new(crate::disk::RealDisk::new(dir)?))
 }

@@ -45,6 +45,12 @@ impl Store {
         })
     }
 
+    /// One turn of the background thread, at once.
+    #[cfg(test)]
+    pub(crate) fn shared_tick(&self) {
+        self.shared.tick();
+    }
+
     /// Opens the store without its threads: whoever holds it takes their steps, so that a
     /// simulation runs the same way each time.
     #[cfg(test)]

@@ -142,7 +142,7 @@ fn a_hole_between_files_stops_the_start() {
         .err()
         .expect("a file is missing");
     assert!(
-        matches!(&error, OpenError::MissingFile { path } if path.contains("65536")),
+        matches!(&error, OpenError::MissingFile { path, .. } if path.contains("65536")),
         "{error}"
     );
 }

@@ -1,0 +1,572 @@
+//! Comparing index files with the log, record by record in the log's order, without opening either:
+//! every entry must be one of a key that its record has, every chain must be whole, and every slot
+//! must lead to its newest entry. Promises to read every file once; changes nothing.
+
+use std::io;
+
+use super::Geometry;
+use super::file::{DIRECTORY, path_of};
+use super::format::{ENTRY_BYTES, Entry, HEADER_BYTES, Header};
+use super::name;
+use super::state::{self, PATH, SlotLook};
+use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::inspect::{Findings, Severity, Step};
+use crate::sync::Arc;
+
+/// Entries read at once.
+const CHUNK_ENTRIES: u32 = 8192;
+/// Stands for slots that the next start writes again, all of them.
+const SLOTS_DOUBTFUL: u32 = 0;
+
+/// The state in `mainstem/index`, as a check sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    resume: u64,
+    file: String,
+    header: Header,
+    slots_through: u32,
+}
+
+/// One index file under comparison.
+#[derive(Debug)]
+struct Reading {
+    path: String,
+    file: Arc<dyn DiskFile>,
+    header: Header,
+    /// Entries below have their slots durable.
+    slots_through: u32,
+    next: u32,
+    chunk: Vec<[u8; ENTRY_BYTES]>,
+    chunk_first: u32,
+    /// The newest entry of each slot so far, and the newest whose slot is durable.
+    newest: Vec<u32>,
+    durable: Vec<u32>,
+    wrong: u64,
+    first_wrong: Option<(u32, String)>,
+}
+
+/// The comparison.
+#[derive(Debug)]
+pub(crate) struct IndexVerifier<'a> {
+    disk: &'a dyn Disk,
+    geometry: Geometry,
+    /// Files still to come, newest first.
+    waiting: Vec<(String, Header, u32)>,
+    current: Option<Reading>,
+    /// Position of the first entry: records before it are not indexed any more.
+    begins: Option<u64>,
+    /// Records below are indexed.
+    resume: u64,
+    missing: u64,
+    first_missing: Option<u64>,
+    found: Vec<u32>,
+    /// Entries compared.
+    pub(crate) entries: u64,
+}
+
+impl<'a> IndexVerifier<'a> {
+    /// Looks at state and files. `owner` is the state id of the directory's present life; `clean` says
+    /// that the last stop was one.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn open(
+        disk: &'a dyn Disk,
+        geometry: Geometry,
+        owner: Option<u64>,
+        clean: bool,
+        findings: &mut Findings,
+    ) -> io::Result<Self> {
+        let known = owner.map_or(Ok(None), |owner| known(disk, owner, clean, findings))?;
+        let mut verifier = Self {
+            disk,
+            geometry,
+            waiting: Vec::new(),
+            current: None,
+            begins: None,
+            resume: 0,
+            missing: 0,
+            first_missing: None,
+            found: Vec::new(),
+            entries: 0,
+        };
+        verifier.find_files(known.as_ref(), owner.is_some(), clean, findings)?;
+        verifier.waiting.reverse();
+        verifier.next_file()?;
+        Ok(verifier)
+    }
+
+    fn find_files(
+        &mut self,
+        known: Option<&Known>,
+        own: bool,
+        clean: bool,
+        findings: &mut Findings,
+    ) -> io::Result<()> {
+        let names = match self.disk.list(DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        let newest = known.map(|known| known.file.as_str());
+        let mut newest_there = false;
+        for name in names.iter().filter(|name| name::is_name(name)) {
+            if newest.is_some_and(|newest| name.as_str() > newest) {
+                findings.add(
+                    Severity::Expected,
+                    &path_of(name),
+                    None,
+                    "an index file that was being made when the broker died",
+                    "the next start removes it",
+                );
+                continue;
+            }
+            let Some(mut header) = self.header(name, findings)? else {
+                continue;
+            };
+            let mut slots_through = header.next_entry;
+            if let Some(known) = known.filter(|known| known.file == *name) {
+                newest_there = true;
+                if header != known.header && clean {
+                    findings.add(
+                        Severity::Rebuilt,
+                        &path_of(name),
+                        Some(0),
+                        "the header is not the one that mainstem/index names",
+                        "the next start takes that of mainstem/index",
+                    );
+                }
+                header = known.header;
+                slots_through = known.slots_through;
+            }
+            // Without a state of ours, what a crash left in a file is not believed at all.
+            if known.is_some() || (clean && !own) {
+                self.waiting.push((name.clone(), header, slots_through));
+            } else {
+                findings.add(
+                    Severity::Rebuilt,
+                    &path_of(name),
+                    None,
+                    "index file that no state describes",
+                    "the next start keeps it if it is full and older than the checkpoint, and indexes the rest again from the log",
+                );
+            }
+        }
+        self.resume = match known {
+            Some(known) => known.resume,
+            None => self
+                .waiting
+                .last()
+                .map_or(0, |(_, header, _)| header.end_position),
+        };
+        if let Some(known) = known.filter(|known| !known.file.is_empty() && !newest_there) {
+            findings.add_with(
+                Severity::Rebuilt,
+                &path_of(&known.file),
+                None,
+                "the newest index file is missing or cannot be used",
+                "the next start indexes again from the log what it held; a file of a wrong length stays until it is moved away",
+                &[Step::RebuildIndex],
+            );
+            self.resume = self
+                .waiting
+                .last()
+                .map_or(0, |(_, header, _)| header.end_position);
+        }
+        self.begins = self
+            .waiting
+            .first()
+            .map(|(_, header, _)| header.begin_position);
+        Ok(())
+    }
+
+    fn header(&self, name: &str, findings: &mut Findings) -> io::Result<Option<Header>> {
+        let file = self.disk.open(&path_of(name), OpenMode::Read)?;
+        let (len, wanted) = (file.len()?, self.geometry.file_bytes());
+        let mut unusable = |message: String| {
+            findings.add_with(
+                Severity::Repairable,
+                &path_of(name),
+                None,
+                message,
+                "a start leaves it alone, and its keys are not found; give the configured sizes by --config or --set, or index again",
+                &[Step::RebuildIndex],
+            );
+        };
+        if len != wanted {
+            unusable(format!(
+                "it has {len} bytes; {} slots (maxHashSlotNum) and {} entries (maxIndexNum) make {wanted}",
+                self.geometry.slots, self.geometry.entries
+            ));
+            return Ok(None);
+        }
+        let mut bytes = [0; HEADER_BYTES];
+        file.read_exact_at(&mut bytes, 0)?;
+        let header = Header::decode(&bytes);
+        if header.next_entry > self.geometry.entries {
+            unusable(format!(
+                "its header counts {} of {} entries",
+                header.next_entry, self.geometry.entries
+            ));
+            return Ok(None);
+        }
+        Ok(Some(header))
+    }
+
+    fn next_file(&mut self) -> io::Result<()> {
+        let Some((name, header, slots_through)) = self.waiting.pop() else {
+            self.current = None;
+            return Ok(());
+        };
+        let slots = usize::try_from(self.geometry.slots).unwrap_or(0);
+        self.current = Some(Reading {
+            file: self.disk.open(&path_of(&name), OpenMode::Read)?,
+            path: path_of(&name),
+            header,
+            slots_through,
+            next: 1,
+            chunk: Vec::new(),
+            chunk_first: 1,
+            newest: vec![0; slots],
+            durable: vec![0; slots],
+            wrong: 0,
+            first_wrong: None,
+        });
+        Ok(())
+    }
+
+    /// Takes the next record of the log with the hashes of its keys, and that of its tag.
+    ///
+    /// # Errors
+    /// When an index file cannot be read.
+    pub(crate) fn record(
+        &mut self,
+        position: u64,
+        store_ms: i64,
+        hashes: &[u32],
+        tag: Option<u32>,
+        findings: &mut Findings,
+    ) -> io::Result<()> {
+        self.found.clear();
+        while let Some((entry, begin_ms)) = self.entry_up_to(position, findings)? {
+            let is_of_record = hashes.contains(&entry.hash) || tag == Some(entry.hash);
+            let header = Header {
+                begin_ms,
+                ..Header::default()
+            };
+            if !is_of_record {
+                self.wrong("is of no key of its record".to_owned());
+            } else if entry.seconds != header.seconds(store_ms) {
+                self.wrong(format!(
+                    "says {} seconds where its record was stored {} after the file's first",
+                    entry.seconds,
+                    header.seconds(store_ms)
+                ));
+            } else {
+                self.found.push(entry.hash);
+            }
+            if let Some(reading) = &mut self.current {
+                reading.compare_header(position, store_ms);
+            }
+        }
+        let is_indexed =
+            self.begins.is_some_and(|begins| position >= begins) && position < self.resume;
+        if is_indexed && hashes.iter().any(|hash| !self.found.contains(hash)) {
+            self.missing += 1;
+            self.first_missing.get_or_insert(position);
+        }
+        Ok(())
+    }
+
+    /// A record whose keys nobody can tell, or that nobody finds any more: its entries are passed over.
+    pub(crate) fn skip(
+        &mut self,
+        position: u64,
+        store_ms: i64,
+        findings: &mut Findings,
+    ) -> io::Result<()> {
+        while self.entry_up_to(position, findings)?.is_some() {
+            if let Some(reading) = &mut self.current {
+                reading.compare_header(position, store_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next entry if it is one of the record at `position`; those of no record are told.
+    fn entry_up_to(
+        &mut self,
+        position: u64,
+        findings: &mut Findings,
+    ) -> io::Result<Option<(Entry, i64)>> {
+        loop {
+            let Some(reading) = &mut self.current else {
+                return Ok(None);
+            };
+            let Some(entry) = reading.peek(self.geometry)? else {
+                self.end_file(findings)?;
+                continue;
+            };
+            if entry.position > position && entry.position <= reading.header.end_position {
+                return Ok(None);
+            }
+            let begin_ms = reading.header.begin_ms;
+            reading.take(&entry, self.geometry);
+            self.entries += 1;
+            if entry.position == position {
+                return Ok(Some((entry, begin_ms)));
+            }
+            self.wrong(format!(
+                "points to {}, where no record begins",
+                entry.position
+            ));
+        }
+    }
+
+    fn wrong(&mut self, what: String) {
+        if let Some(reading) = &mut self.current {
+            reading.wrong(reading.next - 1, what);
+        }
+    }
+
+    /// Entries below the log's start are those of expired records.
+    pub(crate) fn begin_at(&mut self, start: u64, findings: &mut Findings) -> io::Result<()> {
+        while let Some(reading) = &mut self.current {
+            match reading.peek(self.geometry)? {
+                Some(entry) if entry.position < start => reading.take(&entry, self.geometry),
+                Some(_) => break,
+                None => self.end_file(findings)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn end_file(&mut self, findings: &mut Findings) -> io::Result<()> {
+        if let Some(mut reading) = self.current.take() {
+            reading.check_slots()?;
+            reading.tell(self.geometry, findings);
+        }
+        self.next_file()
+    }
+
+    /// Tells what is left to tell when the log is at its end, `end`.
+    pub(crate) fn finish(mut self, end: u64, findings: &mut Findings) -> io::Result<()> {
+        while let Some(reading) = &mut self.current {
+            match reading.peek(self.geometry)? {
+                Some(entry) => {
+                    reading.take(&entry, self.geometry);
+                    self.wrong(format!(
+                        "points to {}, behind the log's end {end}",
+                        entry.position
+                    ));
+                }
+                None => self.end_file(findings)?,
+            }
+        }
+        if let Some(first) = self.first_missing {
+            findings.add_with(
+                Severity::Repairable,
+                DIRECTORY,
+                None,
+                format!(
+                    "keys of {} records are not in the index, the first at log position {first}",
+                    self.missing
+                ),
+                "queries by key do not find them until the index is built anew; the log has them",
+                &[Step::RebuildIndex],
+            );
+        }
+        if self.resume > end {
+            findings.add_with(
+                Severity::Repairable,
+                PATH,
+                None,
+                format!(
+                    "it says that the log is indexed up to {}, but the log ends at {end}",
+                    self.resume
+                ),
+                "messages between would not be indexed; build the index anew",
+                &[Step::RebuildIndex],
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Reading {
+    fn peek(&mut self, geometry: Geometry) -> io::Result<Option<Entry>> {
+        if self.next >= self.header.next_entry {
+            return Ok(None);
+        }
+        let index = |first: u32, next: u32| usize::try_from(next - first).unwrap_or(usize::MAX);
+        if self.chunk.get(index(self.chunk_first, self.next)).is_none() {
+            let count = CHUNK_ENTRIES.min(self.header.next_entry - self.next);
+            self.chunk
+                .resize(usize::try_from(count).unwrap_or(0), [0; ENTRY_BYTES]);
+            self.file.read_exact_at(
+                self.chunk.as_flattened_mut(),
+                geometry.entry_position(self.next),
+            )?;
+            self.chunk_first = self.next;
+        }
+        Ok(self
+            .chunk
+            .get(index(self.chunk_first, self.next))
+            .map(Entry::decode))
+    }
+
+    /// Follows the chain of the entry's slot and goes on to the next entry.
+    fn take(&mut self, entry: &Entry, geometry: Geometry) {
+        let number = self.next;
+        self.next += 1;
+        let slot = usize::try_from(geometry.slot_of(entry.hash)).unwrap_or(0);
+        let before = self.newest[slot];
+        if entry.previous != before {
+            self.wrong(
+                number,
+                format!(
+                    "links to entry {} where its slot's newest is {before}",
+                    entry.previous
+                ),
+            );
+        }
+        self.newest[slot] = number;
+        if number < self.slots_through {
+            self.durable[slot] = number;
+        }
+    }
+
+    /// The first and the last entry are those that the header names.
+    fn compare_header(&mut self, position: u64, store_ms: i64) {
+        let (number, header) = (self.next - 1, self.header);
+        let begins = (header.begin_position, header.begin_ms);
+        let ends = (header.end_position, header.end_ms);
+        if number == 1 && begins != (position, store_ms) {
+            self.wrong(
+                number,
+                format!(
+                    "is of the record at {position}, stored at {store_ms} ms; the header says {} and {} ms",
+                    begins.0, begins.1
+                ),
+            );
+        }
+        if number + 1 == header.next_entry && ends != (position, store_ms) {
+            self.wrong(
+                number,
+                format!(
+                    "is of the record at {position}, stored at {store_ms} ms; the header says {} and {} ms",
+                    ends.0, ends.1
+                ),
+            );
+        }
+    }
+
+    fn wrong(&mut self, number: u32, what: String) {
+        self.wrong += 1;
+        self.first_wrong.get_or_insert((number, what));
+    }
+
+    fn check_slots(&mut self) -> io::Result<()> {
+        if self.slots_through == SLOTS_DOUBTFUL {
+            return Ok(());
+        }
+        let mut bytes = vec![0; self.newest.len() * 4];
+        self.file
+            .read_exact_at(&mut bytes, Geometry::slot_position(0))?;
+        let slots = bytes.as_chunks::<4>().0;
+        for (slot, bytes) in slots.iter().enumerate() {
+            let found = u32::from_be_bytes(*bytes);
+            let (durable, newest) = (self.durable[slot], self.newest[slot]);
+            // Slots of the newest entries are written again at the next start.
+            let will_be_written = newest > durable && newest >= self.slots_through;
+            if found != newest && !will_be_written {
+                let what = format!("is the newest of slot {slot}, which leads to {found}");
+                self.wrong(newest, what);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, geometry: Geometry, findings: &mut Findings) {
+        let Some((number, what)) = &self.first_wrong else {
+            return;
+        };
+        let more = if self.wrong > 1 {
+            format!(", and {} more of this file are wrong", self.wrong - 1)
+        } else {
+            String::new()
+        };
+        findings.add_with(
+            Severity::Repairable,
+            &self.path,
+            Some(geometry.entry_position(*number)),
+            format!("entry {number} {what}{more}"),
+            "queries by key may miss messages until the index is built anew; the log has them",
+            &[Step::RebuildIndex],
+        );
+    }
+}
+
+/// The newest whole state that belongs to the directory's present life.
+fn known(
+    disk: &dyn Disk,
+    owner: u64,
+    clean: bool,
+    findings: &mut Findings,
+) -> io::Result<Option<Known>> {
+    let Some(slots) = state::look(disk)? else {
+        return Ok(None);
+    };
+    let mut newest: Option<(u64, Known)> = None;
+    for slot in &slots {
+        if let SlotLook::Whole {
+            sequence,
+            owner: of,
+            state,
+        } = slot
+            && *of == owner
+            && newest.as_ref().is_none_or(|(number, _)| sequence > number)
+        {
+            let known = Known {
+                resume: state.resume,
+                file: state.file.clone(),
+                header: state.header,
+                slots_through: state.slots_through,
+            };
+            newest = Some((*sequence, known));
+        }
+    }
+    for (number, slot) in slots.iter().enumerate() {
+        if *slot == SlotLook::Damaged {
+            let (severity, remedy) = if newest.is_none() {
+                (
+                    Severity::Rebuilt,
+                    "the next start indexes again from the log what the checkpoint does not vouch for",
+                )
+            } else if clean {
+                (
+                    Severity::Rebuilt,
+                    "the other slot counts; the next start writes the slots of the newest file again",
+                )
+            } else {
+                (
+                    Severity::Expected,
+                    "torn by the stop; the other slot counts",
+                )
+            };
+            findings.add(
+                severity,
+                PATH,
+                Some(state::slot_position(number)),
+                format!("slot {number} is damaged"),
+                remedy,
+            );
+        }
+    }
+    let doubtful = slots.contains(&SlotLook::Damaged);
+    Ok(newest.map(|(_, mut known)| {
+        if doubtful {
+            known.slots_through = SLOTS_DOUBTFUL;
+        }
+        known
+    }))
+}

@@ -53,7 +53,7 @@ pub(super) fn pull(
             if pulled.messages.is_empty() {
                 reply.send()
             } else {
-                reply.body_chunks(chunks(pulled)).send()
+                reply.send_parts(pulled.messages)
             }
         }
         Ok(PullStep::Park(parkable)) => {

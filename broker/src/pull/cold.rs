@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mainstem_store::Patience;
 use tokio::sync::Semaphore;
 
 use super::{AnswerPull, ColdPull};
@@ -31,9 +32,12 @@ impl BrokerCore {
                 return;
             };
             tokio::task::spawn_blocking(move || {
-                let result = core.read_again(&pull.request, &pull.filter);
+                let result = core.read_again(&pull.request, &pull.filter, Patience::Wait);
                 drop(permit);
-                answer(result);
+                // A read that may wait always has a result.
+                if let Some(result) = result {
+                    answer(result);
+                }
             });
         });
     }

@@ -15,8 +15,9 @@ use mainstem_common::protocol::ExpressionType;
 use crate::broker_core::BrokerCore;
 use crate::clients::TagFilter;
 pub(crate) use cold::ColdReads;
+use mainstem_store::Patience;
 pub(crate) use parked::{AnswerPull, ParkedPull, ParkedPulls};
-use read::Flags;
+use read::{Flags, Limits};
 pub use request::{
     ColdPull, ForbiddenKind, InlineSubscription, Parkable, Pull, PullAnswer, PullError,
     PullRequest, PullStatus, PullStep, Pulled,
@@ -88,9 +89,7 @@ impl BrokerCore {
             self.commit_plainly(pull.group, pull.topic, pull.queue_id, offset);
         }
 
-        let from_disk = self.needs_disk(pull.topic, pull.queue_id, pull.offset);
-        let limits = self.limits_of(pull, from_disk);
-        let request = || PullRequest {
+        let request = |limits: Limits| PullRequest {
             group: pull.group.into(),
             topic: topic.name.clone(),
             queue_id: pull.queue_id,
@@ -98,14 +97,8 @@ impl BrokerCore {
             max_messages: limits.messages,
             max_bytes: limits.bytes,
         };
-        if from_disk {
-            let cold = ColdPull {
-                request: request(),
-                filter,
-            };
-            return Ok(PullStep::ReadFromDisk(cold));
-        }
-        let pulled = self.read_queue(
+        let limits = self.limits_of(pull, Patience::InMemoryOnly);
+        let read = self.read_queue(
             pull.topic,
             pull.queue_id,
             pull.offset,
@@ -113,6 +106,13 @@ impl BrokerCore {
             &filter,
             flags,
         );
+        let Some(pulled) = read else {
+            let cold = ColdPull {
+                request: request(self.limits_of(pull, Patience::Wait)),
+                filter,
+            };
+            return Ok(PullStep::ReadFromDisk(cold));
+        };
         let nothing_new = pulled.status == PullStatus::AtEnd
             || (matches!(
                 pulled.status,
@@ -125,7 +125,7 @@ impl BrokerCore {
                 Duration::from_millis(self.live.short_polling_ms())
             };
             return Ok(PullStep::Park(Parkable {
-                request: request(),
+                request: request(limits),
                 filter,
                 deadline: Instant::now() + wait,
             }));

@@ -1,6 +1,6 @@
 //! Reading a queue for a pull: limits, the outcome in the words of a pull, and what is counted.
 
-use mainstem_store::{ReadLimits, ReadStatus};
+use mainstem_store::{Patience, ReadLimits, ReadStatus};
 
 use super::{Pull, PullAnswer, PullError, PullRequest, PullStatus, Pulled};
 use crate::broker_core::BrokerCore;
@@ -24,11 +24,12 @@ pub(super) struct Limits {
     pub(super) messages: usize,
     pub(super) bytes: usize,
     pub(super) scanned: usize,
+    pub(super) patience: Patience,
 }
 
 impl BrokerCore {
-    pub(super) fn limits_of(&self, pull: &Pull<'_>, from_disk: bool) -> Limits {
-        let (messages, bytes) = if from_disk {
+    pub(super) fn limits_of(&self, pull: &Pull<'_>, patience: Patience) -> Limits {
+        let (messages, bytes) = if patience == Patience::Wait {
             let config = &self.config;
             (
                 config.max_transfer_count_on_disk,
@@ -48,6 +49,7 @@ impl BrokerCore {
             messages: wanted.min(messages),
             bytes: wanted_bytes.min(bytes),
             scanned: MAX_SCANNED_UNIT_BYTES.max(wanted * UNIT_BYTES) / UNIT_BYTES,
+            patience,
         }
     }
 
@@ -78,10 +80,7 @@ impl BrokerCore {
         }
     }
 
-    pub(super) fn needs_disk(&self, topic: &str, queue_id: i32, offset: i64) -> bool {
-        u64::try_from(offset).is_ok_and(|offset| !self.store.is_hot(topic, queue_id, offset))
-    }
-
+    /// Reads a queue; `None` when that would have to wait and the limits forbid it.
     pub(super) fn read_queue(
         &self,
         topic: &str,
@@ -90,11 +89,11 @@ impl BrokerCore {
         limits: Limits,
         filter: &TagFilter,
         flags: Flags,
-    ) -> Pulled {
+    ) -> Option<Pulled> {
         let bounds = || self.store.queue_bounds(topic, queue_id);
         let Ok(from) = u64::try_from(offset) else {
             let bounds = bounds();
-            return Pulled {
+            return Some(Pulled {
                 status: PullStatus::TooSmall,
                 asked_offset: offset,
                 next_offset: bounds.min as i64,
@@ -103,12 +102,13 @@ impl BrokerCore {
                 messages: Vec::new(),
                 topic_sys_flag: flags.topic,
                 group_sys_flag: flags.group,
-            };
+            });
         };
         let limits = ReadLimits {
             max_messages: limits.messages,
             max_bytes: limits.bytes,
             max_scanned: limits.scanned,
+            patience: limits.patience,
         };
         let outcome = self
             .store
@@ -122,8 +122,9 @@ impl BrokerCore {
             ReadStatus::OffsetAtEnd => PullStatus::AtEnd,
             ReadStatus::OffsetBeyondEnd => PullStatus::BeyondEnd,
             ReadStatus::OffsetTooSmall => PullStatus::TooSmall,
+            ReadStatus::NotInMemory => return None,
         };
-        Pulled {
+        Some(Pulled {
             status,
             asked_offset: offset,
             next_offset: outcome.next_offset as i64,
@@ -132,11 +133,25 @@ impl BrokerCore {
             messages: outcome.messages,
             topic_sys_flag: flags.topic,
             group_sys_flag: flags.group,
-        }
+        })
     }
 
-    /// Reads for a pull that has waited, or that needs the disk; it may block.
-    pub(crate) fn read_again(&self, request: &PullRequest, filter: &TagFilter) -> PullAnswer {
+    /// Reads for a pull that has waited, or that needs the disk; `None` when that would have to wait and may not.
+    pub(crate) fn read_again(
+        &self,
+        request: &PullRequest,
+        filter: &TagFilter,
+        patience: Patience,
+    ) -> Option<PullAnswer> {
+        self.try_read_again(request, filter, patience).transpose()
+    }
+
+    fn try_read_again(
+        &self,
+        request: &PullRequest,
+        filter: &TagFilter,
+        patience: Patience,
+    ) -> Result<Option<Pulled>, PullError> {
         let topic = self
             .topics
             .get(&request.topic)
@@ -155,18 +170,19 @@ impl BrokerCore {
             self.offsets
                 .take_reset(&request.group, &request.topic, request.queue_id)
         {
-            return Ok(self.reset_answer(
+            return Ok(Some(self.reset_answer(
                 &request.topic,
                 request.queue_id,
                 request.offset,
                 offset,
                 flags,
-            ));
+            )));
         }
         let limits = Limits {
             messages: request.max_messages,
             bytes: request.max_bytes,
             scanned: MAX_SCANNED_UNIT_BYTES.max(request.max_messages * UNIT_BYTES) / UNIT_BYTES,
+            patience,
         };
         let pulled = self.read_queue(
             &request.topic,
@@ -176,7 +192,9 @@ impl BrokerCore {
             filter,
             flags,
         );
-        self.count_pulled(&request.group, &request.topic, request.queue_id, &pulled);
+        if let Some(pulled) = &pulled {
+            self.count_pulled(&request.group, &request.topic, request.queue_id, pulled);
+        }
         Ok(pulled)
     }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use mainstem_store::Patience;
+
 use super::{AnswerPull, ColdPull, Parkable, ParkedPull};
 use crate::broker_core::BrokerCore;
 use crate::clients::TagFilter;
 
 impl BrokerCore {
     /// Parks a pull; `answer` is called once with whatever comes. `owner` is the channel it came by.
-    pub fn park(&self, pull: Parkable, owner: u64, answer: AnswerPull) {
+    pub fn park(self: &Arc<Self>, pull: Parkable, owner: u64, answer: AnswerPull) {
         let (topic, queue_id) = (pull.request.topic.clone(), pull.request.queue_id);
         let (offset, filter) = (pull.request.offset, pull.filter.clone());
         let Parkable {
@@ -26,10 +28,7 @@ impl BrokerCore {
         };
         match self.parked.park(parked) {
             // The table is full: answered at once, which costs the consumer a round trip and the broker nothing.
-            Err(pull) => {
-                let answer = self.read_again(&pull.request, &pull.filter);
-                (pull.answer)(answer);
-            }
+            Err(pull) => self.answer_woken(pull),
             Ok(id) => {
                 // A message that arrived between the read and the parking has woken nobody.
                 let end = self.store.queue_bounds(&topic, queue_id).max as i64;
@@ -42,16 +41,16 @@ impl BrokerCore {
 
     /// Answers a pull that an arrival, its deadline or a change has woken; what must come from disk is read elsewhere.
     pub(crate) fn answer_woken(self: &Arc<Self>, pull: ParkedPull) {
-        let request = &pull.request;
-        if self.needs_disk(&request.topic, request.queue_id, request.offset) {
-            let cold = ColdPull {
-                request: pull.request,
-                filter: pull.filter,
-            };
-            return self.read_cold(cold, pull.answer);
+        match self.read_again(&pull.request, &pull.filter, Patience::InMemoryOnly) {
+            Some(answer) => (pull.answer)(answer),
+            None => {
+                let cold = ColdPull {
+                    request: pull.request,
+                    filter: pull.filter,
+                };
+                self.read_cold(cold, pull.answer);
+            }
         }
-        let answer = self.read_again(&pull.request, &pull.filter);
-        (pull.answer)(answer);
     }
 
     fn any_wanted(&self, topic: &str, queue_id: i32, offset: i64, filter: &TagFilter) -> bool {

@@ -200,6 +200,13 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether the bytes are only not in memory, and the reader did not want to wait.
+    pub(crate) fn would_wait(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 /// Why closing was not clean. The directory is as after a crash: nothing flushed is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {

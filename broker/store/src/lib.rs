@@ -34,8 +34,8 @@ pub use journal::{Journal, JournalError, Table};
 pub use log_reader::{LogReader, ScanVisitor};
 pub use options::{FlushMode, LockKind, StoreOptions};
 pub use outcome::{
-    AppendOptions, Appended, Arrival, Boundary, Progress, QueueBounds, ReadLimits, ReadOutcome,
-    ReadStatus, Usage,
+    AppendOptions, Appended, Arrival, Boundary, Patience, Progress, QueueBounds, ReadLimits,
+    ReadOutcome, ReadStatus, Usage,
 };
 pub use queue_counter::QueueCounter;
 pub use queues::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueUnit};

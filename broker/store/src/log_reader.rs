@@ -4,6 +4,7 @@
 use mainstem_record::RecordView;
 
 use crate::error::ReadError;
+use crate::outcome::Patience;
 use crate::slice::RecordSlice;
 
 /// What a scan calls for each record: its log position and itself. `false` ends the scan.
@@ -24,8 +25,13 @@ pub trait LogReader: Send + Sync {
     /// `None` when they are outside of the readable log.
     ///
     /// # Errors
-    /// When the disk refuses.
-    fn slice_at(&self, position: u64, len: usize) -> Result<Option<RecordSlice>, ReadError>;
+    /// When the disk refuses, or the bytes are not in memory and `patience` forbids to wait.
+    fn slice_at(
+        &self,
+        position: u64,
+        len: usize,
+        patience: Patience,
+    ) -> Result<Option<RecordSlice>, ReadError>;
     /// Calls `visit` for each record that starts in `from..to` (cut to the readable log), in
     /// order, and returns the position after the last one visited, blanks skipped. `from` must be
     /// the start of a record or of a file.

@@ -44,6 +44,19 @@ pub struct ReadLimits {
     pub max_bytes: usize,
     /// Most queue units looked at.
     pub max_scanned: usize,
+    /// Whether the read may wait for the device.
+    pub patience: Patience,
+}
+
+/// Whether a read may wait for the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patience {
+    /// It reads whatever it needs.
+    #[default]
+    Wait,
+    /// It takes what memory has: the recent part of the log, and what the page cache holds of the rest. For threads
+    /// that serve others too.
+    InMemoryOnly,
 }
 
 impl Default for ReadLimits {
@@ -52,6 +65,7 @@ impl Default for ReadLimits {
             max_messages: 32,
             max_bytes: 256 << 10,
             max_scanned: 16_000,
+            patience: Patience::Wait,
         }
     }
 }
@@ -75,6 +89,8 @@ pub enum ReadStatus {
     OffsetBeyondEnd,
     /// The offset lies before the oldest message.
     OffsetTooSmall,
+    /// The next message would have to be read from the device, which [`Patience::InMemoryOnly`] forbids.
+    NotInMemory,
 }
 
 /// What a read of a queue found.
@@ -92,6 +108,15 @@ pub struct ReadOutcome {
     pub messages: Vec<RecordSlice>,
     /// Sum of their lengths.
     pub bytes: usize,
+}
+
+impl ReadOutcome {
+    /// Ends a read that would have to wait: what was gathered counts.
+    pub(crate) fn give_up_waiting(&mut self) {
+        if self.messages.is_empty() {
+            self.status = ReadStatus::NotInMemory;
+        }
+    }
 }
 
 /// Readable offsets of a queue: `min..max`; both 0 for an unknown queue.

@@ -43,6 +43,21 @@ impl RecordSlice {
         }
     }
 
+    /// A slice of `len` bytes that `fill` puts into fresh memory.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub(crate) fn filled<E>(
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+        if let Some(bytes) = Arc::get_mut(&mut bytes) {
+            fill(bytes)?;
+        }
+        Ok(Self::owned(bytes))
+    }
+
     /// The part `offset..offset + len` of an owned or mapped slice, sharing its memory.
     ///
     /// # Panics

@@ -116,6 +116,7 @@ impl Engine for MainstemEngine {
             max_messages: usize::MAX,
             max_bytes,
             max_scanned: usize::MAX,
+            ..ReadLimits::default()
         };
         let outcome = self.store.read(topic, queue_id, offset, &limits, &|_| true);
         for message in &outcome.messages {

@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::disk::{Access, DiskFile, Region};
+use crate::outcome::Patience;
 use crate::slice::RecordSlice;
 use crate::sync::Arc;
 
@@ -142,19 +143,22 @@ impl LogFile {
         self.file.read_exact_at(buffer, offset as u64)
     }
 
-    /// A copy of bytes by `pread`.
-    pub(crate) fn read(&self, position: u64, len: usize) -> io::Result<RecordSlice> {
-        let offset = self.offset(position, len);
-        let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, offset as u64)?;
-        Ok(RecordSlice::owned(bytes))
-    }
-
-    /// Whether reading the bytes would need no waiting for the device.
-    pub(crate) fn is_cached(&self, position: u64, len: usize) -> bool {
-        let offset = self.offset(position, len);
-        let mut bytes = vec![0; len];
-        matches!(self.file.read_cached_at(&mut bytes, offset as u64), Ok(Some(read)) if read == len)
+    /// A copy of bytes by `pread`; an error of the kind `WouldBlock` when that would have to wait
+    /// for the device and `patience` forbids it.
+    pub(crate) fn read(
+        &self,
+        position: u64,
+        len: usize,
+        patience: Patience,
+    ) -> io::Result<RecordSlice> {
+        let offset = self.offset(position, len) as u64;
+        RecordSlice::filled(len, |bytes| match patience {
+            Patience::Wait => self.file.read_exact_at(bytes, offset),
+            Patience::InMemoryOnly => match self.file.read_cached_at(bytes, offset)? {
+                Some(read) if read == len => Ok(()),
+                _ => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::CommitLog;
 use super::file::LogFile;
 use crate::error::ReadError;
 use crate::log_reader::{LogReader, ScanVisitor};
+use crate::outcome::Patience;
 use crate::slice::RecordSlice;
 use crate::sync::Arc;
 
@@ -31,15 +32,6 @@ fn invalid(position: u64, reason: impl Into<String>) -> ReadError {
 }
 
 impl CommitLog {
-    /// Whether a range can be read without waiting for the device: recent enough to be read through
-    /// the map, or in the page cache.
-    pub(crate) fn is_hot(&self, position: u64, len: usize) -> bool {
-        let Some(file) = self.file_of_range(position, len) else {
-            return true;
-        };
-        (self.is_recent(position) && file.is_mapped()) || file.is_cached(position, len)
-    }
-
     fn is_recent(&self, position: u64) -> bool {
         self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
     }
@@ -50,17 +42,19 @@ impl CommitLog {
         file: &Arc<LogFile>,
         position: u64,
         len: usize,
+        patience: Patience,
     ) -> Result<RecordSlice, ReadError> {
         if self.is_recent(position)
             && let Some(slice) = file.lease(position, len)
         {
             return Ok(slice);
         }
-        file.read(position, len).map_err(|source| ReadError::Io {
-            position,
-            bytes: len,
-            source,
-        })
+        file.read(position, len, patience)
+            .map_err(|source| ReadError::Io {
+                position,
+                bytes: len,
+                source,
+            })
     }
 
     /// The file that holds a whole range, if the range is readable.
@@ -124,7 +118,7 @@ impl CommitLog {
                         "the record does not end below the readable mark",
                     ));
                 }
-                chunk = self.bytes_at(file, position, len)?;
+                chunk = self.bytes_at(file, position, len, Patience::Wait)?;
                 chunk_at = position;
                 ahead = len;
                 if wanted == HEAD_BYTES {
@@ -159,7 +153,7 @@ impl LogReader for CommitLog {
         let Some(file) = self.file_of_range(position, HEAD_BYTES) else {
             return Ok(None);
         };
-        let head = self.bytes_at(&file, position, HEAD_BYTES)?;
+        let head = self.bytes_at(&file, position, HEAD_BYTES, Patience::Wait)?;
         let Head::Record { len } = self.head(position, &head, &file)? else {
             return Err(invalid(position, "a file's closing blank lies there"));
         };
@@ -169,7 +163,7 @@ impl LogReader for CommitLog {
                 format!("size {len} reaches past the readable log"),
             ));
         }
-        let slice = self.bytes_at(&file, position, len)?;
+        let slice = self.bytes_at(&file, position, len, Patience::Wait)?;
         let record = RecordView::parse(&slice).map_err(|e| invalid(position, e.to_string()))?;
         if u64::try_from(record.physical_offset()) != Ok(position) {
             return Err(invalid(
@@ -183,9 +177,14 @@ impl LogReader for CommitLog {
         Ok(Some(slice))
     }
 
-    fn slice_at(&self, position: u64, len: usize) -> Result<Option<RecordSlice>, ReadError> {
+    fn slice_at(
+        &self,
+        position: u64,
+        len: usize,
+        patience: Patience,
+    ) -> Result<Option<RecordSlice>, ReadError> {
         match self.file_of_range(position, len) {
-            Some(file) => self.bytes_at(&file, position, len).map(Some),
+            Some(file) => self.bytes_at(&file, position, len, patience).map(Some),
             None => Ok(None),
         }
     }

@@ -8,6 +8,7 @@ use super::files::{DIRECTORY, directory_of};
 use super::queue::Queue;
 use super::unit::{self, QueueUnit, UNIT_BYTES};
 use super::{ConsumeQueues, Tail};
+use crate::outcome::Patience;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,7 +110,7 @@ impl ConsumeQueues {
 
     fn file_unit(&self, queue: &Queue, offset: u64) -> io::Result<QueueUnit> {
         let mut bytes = [0; UNIT_BYTES];
-        self.files.read(queue, offset, &mut bytes)?;
+        self.files.read(queue, offset, &mut bytes, Patience::Wait)?;
         Ok(unit::decode_all(&bytes).next().unwrap_or(QueueUnit::FILLER))
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use super::queue::Queue;
 use super::unit::QueueUnit;
 use super::{ConsumeQueues, unit};
+use crate::outcome::Patience;
 
 /// A queue that has become empty because all its messages expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl ConsumeQueues {
 
     fn expired(&self, queue: &Queue, offset: u64, min_position: u64) -> io::Result<bool> {
         let mut bytes = Vec::with_capacity(unit::UNIT_BYTES);
-        self.encoded_units(queue, offset, offset + 1, &mut bytes)?;
+        self.encoded_units(queue, offset, offset + 1, &mut bytes, Patience::Wait)?;
         let unit = unit::decode_all(&bytes).next();
         Ok(unit
             .filter(QueueUnit::is_record)

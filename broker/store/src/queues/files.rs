@@ -10,6 +10,7 @@ use super::open_files::{FileKey, OpenFiles};
 use super::queue::Queue;
 use super::unit::{QueueUnit, UNIT_BYTES};
 use crate::disk::{Disk, DiskFile, OpenMode};
+use crate::outcome::Patience;
 use crate::sync::Arc;
 
 /// Directory of all queues.
@@ -76,8 +77,15 @@ impl QueueFiles {
     }
 
     /// Reads whole units from `from` on into `buffer`, as many as it takes. A missing file or part
-    /// of one reads as unused units.
-    pub(super) fn read(&self, queue: &Queue, from: u64, buffer: &mut [u8]) -> io::Result<()> {
+    /// of one reads as unused units. An error of the kind `WouldBlock` when that would have to wait
+    /// for the device and `patience` forbids it; a file that is not open counts as waiting.
+    pub(super) fn read(
+        &self,
+        queue: &Queue,
+        from: u64,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> io::Result<()> {
         debug_assert_eq!(buffer.len() % UNIT_BYTES, 0, "units are read whole");
         let mut offset = from;
         let mut rest = buffer;
@@ -85,9 +93,17 @@ impl QueueFiles {
             let start = self.file_start(offset);
             let units = (rest.len() / UNIT_BYTES).min(in_memory(start + self.file_units - offset));
             let (part, next) = rest.split_at_mut(units * UNIT_BYTES);
-            let read = match self.existing(queue, start)? {
-                Some(file) => file.read_at(part, Self::position(offset, start))?,
-                None => 0,
+            let position = Self::position(offset, start);
+            let read = match patience {
+                Patience::Wait => match self.existing(queue, start)? {
+                    Some(file) => file.read_at(part, position)?,
+                    None => 0,
+                },
+                Patience::InMemoryOnly => self
+                    .open
+                    .get(key_of(queue, start))
+                    .map_or(Ok(None), |file| file.read_cached_at(part, position))?
+                    .ok_or(io::ErrorKind::WouldBlock)?,
             };
             part[read..].fill(0);
             offset += units as u64;

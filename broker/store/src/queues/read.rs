@@ -11,7 +11,7 @@ use super::queue::Queue;
 use super::unit::{self, QueueUnit, UNIT_BYTES};
 use crate::error::ReadError;
 use crate::log_reader::LogReader;
-use crate::outcome::{QueueBounds, ReadLimits, ReadOutcome, ReadStatus};
+use crate::outcome::{Patience, QueueBounds, ReadLimits, ReadOutcome, ReadStatus};
 use crate::slice::RecordSlice;
 
 /// Units read at once; a usual pull needs one such chunk.
@@ -23,6 +23,8 @@ enum Step {
     Filtered,
     Gone,
     Full,
+    /// It would have to be read from the device, and the reader does not wait.
+    NotInMemory,
 }
 
 impl ConsumeQueues {
@@ -33,6 +35,7 @@ impl ConsumeQueues {
         from: u64,
         to: u64,
         out: &mut Vec<u8>,
+        patience: Patience,
     ) -> io::Result<()> {
         let before = out.len();
         let in_file = {
@@ -51,7 +54,7 @@ impl ConsumeQueues {
             bytes
         };
         self.files
-            .read(queue, from, &mut out[before..before + in_file])
+            .read(queue, from, &mut out[before..before + in_file], patience)
     }
 
     /// The unit at `offset`; `None` outside of the queue's bounds, or when it is a filler.
@@ -63,19 +66,9 @@ impl ConsumeQueues {
             return Ok(Some(unit));
         }
         let mut bytes = Vec::with_capacity(UNIT_BYTES);
-        self.encoded_units(queue, offset, offset + 1, &mut bytes)?;
+        self.encoded_units(queue, offset, offset + 1, &mut bytes, Patience::Wait)?;
         let unit = unit::decode_all(&bytes).next();
         Ok(unit.filter(QueueUnit::is_record))
-    }
-
-    /// The unit at `offset` if it can be had without the device: from the tail, or from a file so
-    /// recently written that it is still in the page cache.
-    pub(crate) fn unit_in_memory(&self, queue: &Queue, offset: u64) -> Option<QueueUnit> {
-        const RECENT_UNITS: u64 = 1 << 16;
-        if queue.max().saturating_sub(offset) > RECENT_UNITS {
-            return None;
-        }
-        self.unit(queue, offset).ok().flatten()
     }
 
     /// The queue's bounds, the minimum corrected to the log's oldest record.
@@ -139,8 +132,13 @@ impl ConsumeQueues {
         while outcome.next_offset < end {
             let to = end.min(outcome.next_offset + CHUNK_UNITS);
             chunk.clear();
-            self.encoded_units(queue, outcome.next_offset, to, &mut chunk)
-                .map_err(unreadable(queue, outcome.next_offset))?;
+            match self.encoded_units(queue, outcome.next_offset, to, &mut chunk, limits.patience) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    outcome.give_up_waiting();
+                    return Ok(());
+                }
+                other => other.map_err(unreadable(queue, outcome.next_offset))?,
+            }
             for unit in unit::decode_all(&chunk) {
                 match take(queue, unit, limits, filter, log, outcome)? {
                     Step::Took(record) => {
@@ -153,6 +151,10 @@ impl ConsumeQueues {
                     }
                     Step::Gone | Step::Filtered => {}
                     Step::Full => return Ok(()),
+                    Step::NotInMemory => {
+                        outcome.give_up_waiting();
+                        return Ok(());
+                    }
                 }
                 outcome.next_offset += 1;
             }
@@ -179,7 +181,7 @@ impl ConsumeQueues {
         else {
             return Ok(None);
         };
-        let record = log.slice_at(unit.physical_offset, unit.size as usize)?;
+        let record = log.slice_at(unit.physical_offset, unit.size as usize, Patience::Wait)?;
         Ok(record.and_then(|record| {
             RecordView::parse(&record)
                 .ok()
@@ -212,10 +214,12 @@ fn take(
     if !outcome.messages.is_empty() && outcome.bytes.saturating_add(len) > limits.max_bytes {
         return Ok(Step::Full);
     }
-    match log.slice_at(unit.physical_offset, len)? {
-        None => Ok(Step::Gone),
-        Some(record) if points_to(&record, &unit) => Ok(Step::Took(record)),
-        Some(_) => {
+    match log.slice_at(unit.physical_offset, len, limits.patience) {
+        Err(error) if error.would_wait() => Ok(Step::NotInMemory),
+        Err(error) => Err(error),
+        Ok(None) => Ok(Step::Gone),
+        Ok(Some(record)) if points_to(&record, &unit) => Ok(Step::Took(record)),
+        Ok(Some(_)) => {
             damaged(queue, outcome.next_offset, &unit);
             Ok(Step::Gone)
         }

@@ -82,24 +82,6 @@ impl Store {
         .flatten()
     }
 
-    /// Whether the message at an offset can be read without waiting for the device. An offset
-    /// outside of the bounds is hot, for there is nothing to wait for.
-    pub fn is_hot(&self, topic: &str, queue_id: i32, offset: u64) -> bool {
-        let Some(queue) = self.queue(topic, queue_id) else {
-            return true;
-        };
-        if !queue.bounds().contains(offset) {
-            return true;
-        }
-        match self.shared.derived.queues().unit_in_memory(&queue, offset) {
-            Some(unit) => self
-                .shared
-                .log
-                .is_hot(unit.physical_offset, unit.size as usize),
-            None => false,
-        }
-    }
-
     /// The first offset whose message was stored at or after a time, or the last one at or before
     /// it, within the queue's bounds.
     pub fn offset_by_time(

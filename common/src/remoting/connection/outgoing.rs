@@ -75,6 +75,7 @@ impl Outgoing {
         &self.inline[mark.inline..]
     }
 
+    /// Appends bytes to the body: a copy of a few, or the shared bytes themselves.
     pub(crate) fn push_body(&mut self, body: Bytes) {
         if body.len() <= INLINE_BODY_BYTES {
             self.inline.extend_from_slice(&body);
@@ -84,6 +85,16 @@ impl Outgoing {
                 at: self.inline.len(),
                 bytes: body,
             });
+        }
+    }
+
+    /// Does the same for bytes that are not shared yet, and shares only what is not copied.
+    pub(crate) fn push_part<P: AsRef<[u8]> + Send + 'static>(&mut self, part: P) {
+        let bytes = part.as_ref();
+        if bytes.len() <= INLINE_BODY_BYTES {
+            self.inline.extend_from_slice(bytes);
+        } else {
+            self.push_body(Bytes::from_owner(part));
         }
     }
 

@@ -156,6 +156,23 @@ impl<'r> ReplyWriter<'r> {
         *self.answered = true;
     }
 
+    /// Ends the reply with the concatenation of `parts` as its body: small ones are copied behind the head, large ones
+    /// are sent from where they are.
+    pub fn send_parts<P: AsRef<[u8]> + Send + 'static>(self, parts: Vec<P>) {
+        debug_assert!(matches!(self.rest.body, Body::None), "a reply has one body");
+        *self.answered = true;
+        if self.muted {
+            self.out.cut(self.before);
+            return;
+        }
+        let length = parts.iter().map(|part| part.as_ref().len()).sum();
+        self.head
+            .finish(self.out.inline(), self.rest.remark.as_deref(), length);
+        for part in parts {
+            self.out.push_part(part);
+        }
+    }
+
     /// Ends the reply; it leaves once the service's watermark has reached `position`, overtaken by replies that wait
     /// for nothing.
     pub fn send_when_durable(self, position: u64) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::options::LockKind;
+use crate::outcome::Patience;
 
 #[test]
 fn what_is_appended_is_read_and_found_again_after_a_reopen() {
@@ -202,7 +203,7 @@ fn a_lease_outlives_the_file() {
     let placed = log.append("t", 0, &[9; 500]).unwrap();
     let slice = log
         .log
-        .slice_at(placed.physical_offset, placed.size as usize)
+        .slice_at(placed.physical_offset, placed.size as usize, Patience::Wait)
         .unwrap()
         .unwrap();
     while log.log.watermarks().appended() < 2 * FILE_BYTES {

@@ -12,7 +12,7 @@ use crate::dispatch::{DispatchError, DispatchRecord, Dispatcher};
 use crate::error::{OpenError, ReadError};
 use crate::log_reader::{LogReader, ScanVisitor};
 use crate::options::StoreOptions;
-use crate::outcome::{ReadLimits, ReadStatus};
+use crate::outcome::{Patience, ReadLimits, ReadStatus};
 use crate::owner::LastWriter;
 use crate::slice::RecordSlice;
 use crate::sync::{Arc, AtomicU64, Duration, Mutex, Ordering};
@@ -55,7 +55,12 @@ impl LogReader for MemoryLog {
         Ok(Some(RecordSlice::owned(&rest[..view.total_size()])))
     }
 
-    fn slice_at(&self, position: u64, len: usize) -> Result<Option<RecordSlice>, ReadError> {
+    fn slice_at(
+        &self,
+        position: u64,
+        len: usize,
+        _patience: Patience,
+    ) -> Result<Option<RecordSlice>, ReadError> {
         let bytes = self.bytes.lock();
         if position < self.min_position() {
             return Ok(None);
@@ -372,6 +377,7 @@ impl World {
                 max_messages: usize::MAX,
                 max_bytes: usize::MAX,
                 max_scanned: usize::MAX,
+                patience: Patience::Wait,
             };
             if min < messages.len() {
                 let outcome = self

@@ -34,6 +34,7 @@ pub struct Faults {
     /// Beginnings of paths that refuse every change, and that have no space for anything.
     refused: Mutex<BTreeSet<String>>,
     full: Mutex<BTreeSet<String>>,
+    nothing_cached: AtomicBool,
 }
 
 impl Default for Faults {
@@ -52,6 +53,7 @@ impl Default for Faults {
             directory_syncs_do_nothing: AtomicBool::new(false),
             refused: Mutex::default(),
             full: Mutex::default(),
+            nothing_cached: AtomicBool::new(false),
         }
     }
 }
@@ -68,6 +70,15 @@ impl Faults {
             self.operations().saturating_add(operations),
             Ordering::SeqCst,
         );
+    }
+
+    /// Whether reads that may not wait for the device find nothing.
+    pub fn set_nothing_cached(&self, nothing: bool) {
+        self.nothing_cached.store(nothing, Ordering::SeqCst);
+    }
+
+    pub(super) fn nothing_cached(&self) -> bool {
+        self.nothing_cached.load(Ordering::SeqCst)
     }
 
     /// Takes back a cut and a failure of a sync that have not struck yet.

@@ -333,6 +333,9 @@ impl DiskFile for SimFile {
     }
 
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<Option<usize>> {
+        if self.disk.shared.faults.nothing_cached() {
+            return Ok(None);
+        }
         self.read_at(buffer, position).map(Some)
     }
 

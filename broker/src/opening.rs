@@ -175,7 +175,9 @@ pub(crate) fn follow_store(core: &Arc<BrokerCore>) -> watch::Receiver<Durability
     }));
     core.store.on_arrival(Box::new(move |arrival| {
         let Some(core) = weak.upgrade() else { return };
-        if arrival.topic == topic::SCHEDULE {
+        // The thread of delayed messages waits for its queues as long as the broker lives.
+        let is_schedule = arrival.topic == topic::SCHEDULE;
+        if is_schedule {
             core.delay.arrived(arrival.tags_code);
         }
         core.parked.arrived(
@@ -183,6 +185,11 @@ pub(crate) fn follow_store(core: &Arc<BrokerCore>) -> watch::Receiver<Durability
             arrival.queue_id,
             arrival.offset as i64,
             arrival.tags_code,
+            || {
+                if !is_schedule {
+                    arrival.unwatch();
+                }
+            },
         );
     }));
     receiver

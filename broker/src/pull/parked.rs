@@ -83,13 +83,16 @@ impl ParkedPulls {
         )
     }
 
-    /// Parks a pull and returns its id, or gives it back when the table is full. The caller must look at the queue
-    /// again afterwards: a message may have arrived between its read and this call.
-    pub(crate) fn park(&self, pull: ParkedPull) -> Result<u64, ParkedPull> {
+    /// Parks a pull and returns its id, or gives it back when the table is full. `watch` makes the store tell of arrivals in
+    /// its queue. The caller must look at the queue again afterwards: a message may have arrived between its read and this
+    /// call.
+    pub(crate) fn park(&self, pull: ParkedPull, watch: impl FnOnce()) -> Result<u64, ParkedPull> {
         let mut state = self.state.lock();
         if state.closed || state.pulls.len() >= self.limit {
             return Err(pull);
         }
+        // Under the same lock as `arrived` finds that nobody waits.
+        watch();
         let id = state.next_id;
         state.next_id += 1;
         let earliest = state
@@ -120,16 +123,23 @@ impl ParkedPulls {
         self.hand_over(pull);
     }
 
-    /// Wakes the pulls of a queue that wait at or before `offset` and want this tags code. Returns whether any pull
-    /// still waits for the queue.
-    pub(crate) fn arrived(&self, topic: &str, queue_id: i32, offset: i64, tags_code: i64) -> bool {
+    /// Wakes the pulls of a queue that wait at or before `offset` and want this tags code. `unwatch` is called if no pull
+    /// waits for the queue any more: the next one will [`park`](Self::park) and watch it anew.
+    pub(crate) fn arrived(
+        &self,
+        topic: &str,
+        queue_id: i32,
+        offset: i64,
+        tags_code: i64,
+        unwatch: impl FnOnce(),
+    ) {
         let mut state = self.state.lock();
         let Some(ids) = state
             .by_queue
             .get(topic)
             .and_then(|queues| queues.get(&queue_id))
         else {
-            return false;
+            return unwatch();
         };
         let waiting = ids.len();
         let due: Vec<u64> = ids
@@ -141,12 +151,13 @@ impl ParkedPulls {
             })
             .copied()
             .collect();
-        let still_waiting = due.len() < waiting;
+        if due.len() == waiting {
+            unwatch();
+        }
         for id in due {
             let pull = state.take(id);
             self.hand_over(pull);
         }
-        still_waiting
     }
 
     /// Wakes every pull of a group, for its subscription has changed.

@@ -18,7 +18,6 @@ impl BrokerCore {
             filter: own_filter,
             deadline,
         } = pull;
-        self.store.watch_queue(&topic, queue_id);
         let parked = ParkedPull {
             request,
             filter: own_filter,
@@ -26,7 +25,10 @@ impl BrokerCore {
             deadline,
             answer,
         };
-        match self.parked.park(parked) {
+        match self
+            .parked
+            .park(parked, || self.store.watch_queue(&topic, queue_id))
+        {
             // The table is full: answered at once, which costs the consumer a round trip and the broker nothing.
             Err(pull) => self.answer_woken(pull),
             Ok(id) => {

@@ -1,6 +1,7 @@
 //! The plain values that go in and out of a store: placements, limits, outcomes of reads, progress
 //! and arrivals. They promise nothing but their fields; whoever fills them is the owner.
 
+use crate::queues::Queue;
 use crate::retention::DiskStage;
 use crate::slice::RecordSlice;
 use crate::sync::Arc;
@@ -157,6 +158,16 @@ pub struct Arrival<'a> {
     pub tags_code: i64,
     /// When it was stored, ms since the epoch.
     pub store_timestamp_ms: i64,
+    pub(crate) queue: &'a Queue,
+}
+
+impl Arrival<'_> {
+    /// Says that nobody waits for the queue any more: later arrivals are not told until somebody
+    /// watches it again. To be called under a lock that whoever watches the queue holds too, or
+    /// this may undo their mark.
+    pub fn unwatch(&self) {
+        self.queue.unwatch();
+    }
 }
 
 /// How full a store is.

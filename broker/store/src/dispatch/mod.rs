@@ -130,7 +130,6 @@ impl Dispatcher {
         }
         self.index(&queue, record, &marks)?;
         if let Some((offset, tags_code)) = arrival
-            && queue.is_watched()
             && let Some(callback) = self.state.on_arrival.get()
         {
             callback(&Arrival {
@@ -139,6 +138,7 @@ impl Dispatcher {
                 offset,
                 tags_code,
                 store_timestamp_ms: record.store_timestamp_ms,
+                queue: &queue,
             });
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Dispatcher {
         Ok(Some(queue))
     }
 
-    /// Adds the record's unit; returns offset and tags code when it is new.
+    /// Adds the record's unit; returns offset and tags code when it is new and somebody waits for it.
     fn enqueue(
         &self,
         queue: &Queue,
@@ -222,7 +222,7 @@ impl Dispatcher {
         for offset in (0..messages_of(record, marks)).map(|n| record.queue_offset.saturating_add(n))
         {
             match queue.push(offset, &unit, table.tail_memory()) {
-                Pushed::Taken => arrival = Some((offset, tags_code)),
+                Pushed::Taken { watched } => arrival = watched.then_some((offset, tags_code)),
                 Pushed::Known => {}
                 Pushed::Gap { expected } => {
                     // Of a deleted topic, appended while it was being deleted.

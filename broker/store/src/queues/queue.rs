@@ -37,7 +37,10 @@ pub(crate) struct Queue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
     /// It is in memory and readable.
-    Taken,
+    Taken {
+        /// Whether somebody waits for the queue's next message.
+        watched: bool,
+    },
     /// The queue has a unit of that offset already, or takes none any more.
     Known,
     /// A unit before it is missing; `expected` is the offset that would be next.
@@ -136,14 +139,17 @@ impl Queue {
         self.set_flag(REMOVED, removed);
     }
 
-    /// Whether somebody waits for the queue's next message.
-    pub(crate) fn is_watched(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & WATCHED != 0
+    /// Marks that somebody waits. A message that is in the queue's bounds after this call may have
+    /// come unnoticed; of every later one [`push`](Self::push) tells.
+    pub(crate) fn watch(&self) {
+        // Under the lock that a push holds: it sees the mark, or its message is seen here.
+        let _tail = self.tail.lock();
+        self.set_flag(WATCHED, true);
     }
 
-    /// Marks that somebody waits, or that nobody does any more.
-    pub(crate) fn set_watched(&self, watched: bool) {
-        self.set_flag(WATCHED, watched);
+    /// Takes the mark away.
+    pub(crate) fn unwatch(&self) {
+        self.set_flag(WATCHED, false);
     }
 
     fn set_flag(&self, flag: u8, on: bool) {
@@ -171,9 +177,11 @@ impl Queue {
         debug_assert_eq!(tail.end(), offset, "the tail ends where the queue does");
         let grown_bytes = tail.push(unit);
         memory.grew(grown_bytes, tail.memory_bytes());
-        drop(tail);
+        // Both before the lock is let go: see `watch`.
         self.max.store(offset + 1, Ordering::Release);
-        Pushed::Taken
+        let watched = self.flags.load(Ordering::Relaxed) & WATCHED != 0;
+        drop(tail);
+        Pushed::Taken { watched }
     }
 
     /// Gives an untouched queue its numbers: all units before `next` are in files or gone. Only
@@ -205,10 +213,36 @@ mod tests {
         };
         let memory = TailMemory::default();
         let push = |offset| queue.push(offset, &unit, &memory);
-        assert!(matches!(push(0), Pushed::Taken));
+        assert!(matches!(push(0), Pushed::Taken { watched: false }));
         assert_eq!(push(0), Pushed::Known);
         assert_eq!(push(2), Pushed::Gap { expected: 1 });
         assert_eq!(queue.bounds(), QueueBounds { min: 0, max: 1 });
+    }
+
+    #[test]
+    fn a_waiter_finds_the_message_or_is_told_of_it() {
+        let unit = QueueUnit {
+            physical_offset: 0,
+            size: 100,
+            tags_code: 0,
+        };
+        let memory = TailMemory::default();
+        let queue = Queue::new("T".into(), 0, 1, 0);
+        for offset in 0..20_000 {
+            queue.unwatch();
+            let (told, found) = std::thread::scope(|scope| {
+                let waiter = (offset % 64 == 0).then(|| {
+                    scope.spawn(|| {
+                        queue.watch();
+                        queue.max() > offset
+                    })
+                });
+                let pushed = queue.push(offset, &unit, &memory);
+                let found = waiter.map(|waiter| waiter.join().is_ok_and(|found| found));
+                (pushed == Pushed::Taken { watched: true }, found)
+            });
+            assert!(found.is_none_or(|found| found || told), "offset {offset}");
+        }
     }
 
     #[test]

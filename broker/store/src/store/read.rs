@@ -178,7 +178,9 @@ impl Store {
     }
 
     /// Marks that somebody waits for the queue's next message: its arrivals are told to the
-    /// [`on_arrival`](Store::on_arrival) callback. An unknown queue is created empty.
+    /// [`on_arrival`](Store::on_arrival) callback until [`Arrival::unwatch`]. Whoever waits looks at
+    /// the queue's bounds afterwards: what came before is not told. An unknown queue is created
+    /// empty.
     pub fn watch_queue(&self, topic: &str, queue_id: i32) {
         if let Ok(queue) = self
             .shared
@@ -187,14 +189,7 @@ impl Store {
             .table()
             .get_or_create(topic, queue_id)
         {
-            queue.set_watched(true);
-        }
-    }
-
-    /// Takes the mark away.
-    pub fn unwatch_queue(&self, topic: &str, queue_id: i32) {
-        if let Some(queue) = self.queue(topic, queue_id) {
-            queue.set_watched(false);
+            queue.watch();
         }
     }
 

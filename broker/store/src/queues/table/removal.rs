@@ -81,7 +81,10 @@ mod tests {
             size: 10,
             tags_code: 0,
         };
-        assert_eq!(old.push(0, &unit, table.tail_memory()), Pushed::Taken);
+        assert_eq!(
+            old.push(0, &unit, table.tail_memory()),
+            Pushed::Taken { watched: false }
+        );
         let queues = table.begin_removal("T");
         assert!(old.is_removed() && queues.len() == 1);
         assert!(matches!(

@@ -210,6 +210,27 @@ fn progress_and_arrivals_are_told() {
     assert_eq!(durable.load(Ordering::SeqCst), store.watermarks().durable());
 }
 
+#[test]
+fn arrivals_are_told_until_nobody_waits_and_again_when_somebody_does() {
+    let disk = SimDisk::new();
+    let store = open(&disk, FlushMode::Sync);
+    let told = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&told);
+    store.on_arrival(Box::new(move |arrival| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        arrival.unwatch();
+    }));
+    // A message behind a told one is dispatched after its callback has returned.
+    for round in 1..=3u64 {
+        store.watch_queue("t", 0);
+        for _ in 0..10 {
+            send(&store, "t", 0, b"x");
+        }
+        await_bound(&store, "t", 0, round * 10);
+        assert_eq!(told.load(Ordering::SeqCst), round);
+    }
+}
+
 /// A checkpoint may flush the log between an append and its kick; the flusher then finds nothing to
 /// do, and whoever waits for that append must hear of it all the same.
 #[test]

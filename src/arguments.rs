@@ -1,6 +1,6 @@
 //! Every argument of every subcommand, with its help text. Owns the words a person types; what they do is in `commands/`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,6 +95,9 @@ pub(crate) struct Standalone {
     /// The broker's second port, which the dashboard uses: auto (broker port - 2), off, or a port
     #[arg(long, value_name = "auto|off|N")]
     pub(crate) fast_port: Option<String>,
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
 }
@@ -131,6 +134,9 @@ pub(crate) struct Broker {
     /// The broker's name in routes [default: the host's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Serve metrics for Prometheus at http://ADDRESS/metrics
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
 }

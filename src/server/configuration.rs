@@ -2,6 +2,7 @@
 //! warnings, run-time threads).
 
 use std::env;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use mainstem_common::config::keys::{broker, namesrv};
@@ -40,6 +41,7 @@ pub(crate) fn standalone(
         "--fast-port",
         arguments.fast_port.clone(),
     );
+    metrics_flag(&mut layers, arguments.metrics_listen);
     let mut loaded = Settings::load(Role::Broker, &layers)?;
     loaded
         .settings
@@ -103,11 +105,32 @@ pub(crate) fn broker(arguments: &arguments::Broker) -> Result<(Layers, Loaded), 
         arguments.fast_port.clone(),
     );
     layers.flag(&broker::BROKER_NAME, "--name", arguments.name.clone());
+    metrics_flag(&mut layers, arguments.metrics_listen);
     let mut loaded = Settings::load(Role::Broker, &layers)?;
     loaded
         .settings
         .derive(&broker::BROKER_NAME, &host_name(), "host name");
     Ok((layers, loaded))
+}
+
+/// One flag for the three keys of the metrics.
+fn metrics_flag(layers: &mut Layers, listen: Option<SocketAddr>) {
+    const FLAG: &str = "--metrics-listen";
+    layers.flag(
+        &broker::METRICS_EXPORTER_TYPE,
+        FLAG,
+        listen.map(|_| "PROM".to_owned()),
+    );
+    layers.flag(
+        &broker::METRICS_PROM_EXPORTER_HOST,
+        FLAG,
+        text(listen.map(|listen| listen.ip())),
+    );
+    layers.flag(
+        &broker::METRICS_PROM_EXPORTER_PORT,
+        FLAG,
+        text(listen.map(|listen| listen.port())),
+    );
 }
 
 fn layers_of_file(configuration: &Configuration) -> Layers {

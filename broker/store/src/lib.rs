@@ -15,6 +15,7 @@ pub mod inspect;
 mod journal;
 mod layout;
 mod log_reader;
+mod metrics;
 mod options;
 mod outcome;
 mod owner;
@@ -32,6 +33,7 @@ pub use commit_log::StoreStats;
 pub use error::{AppendError, CloseError, DeleteTopicError, OpenError, ReadError};
 pub use journal::{Journal, JournalError, Table};
 pub use log_reader::{LogReader, ScanVisitor};
+pub use metrics::{HistogramSnapshot, StoreHistograms};
 pub use options::{FlushMode, LockKind, StoreOptions};
 pub use outcome::{
     AppendOptions, Appended, Arrival, Boundary, Patience, Progress, QueueBounds, ReadLimits,

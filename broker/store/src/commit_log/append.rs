@@ -8,9 +8,10 @@ use mainstem_record::{BLANK_MAGIC, BLANK_MIN, Placement, place};
 use super::CommitLog;
 use super::file::LogFile;
 use crate::error::AppendError;
+use crate::metrics::nanoseconds;
 use crate::outcome::Appended;
 use crate::queue_counter::QueueCounter;
-use crate::sync::{Arc, Ordering};
+use crate::sync::{Arc, Instant, Ordering};
 
 /// What the append lock guards.
 #[derive(Debug)]
@@ -53,7 +54,8 @@ pub(super) fn ask_at(file: &LogFile) -> u64 {
 impl CommitLog {
     /// Appends records that lie encoded, back to back, in `records`: contiguous in the log, with
     /// queue offsets in order, and pushes their placements to `placed`, which must have room.
-    /// Waits a bounded time for the next file when the current one is full.
+    /// Waits a bounded time for the next file when the current one is full. An append that is to be
+    /// timed says when it `began`.
     ///
     /// # Errors
     /// See [`AppendError`]; nothing was appended then.
@@ -63,6 +65,7 @@ impl CommitLog {
         parts: impl Iterator<Item = Part<'a>> + Clone,
         now_ms: i64,
         placed: &mut Vec<Appended>,
+        began: Option<Instant>,
     ) -> Result<(), AppendError> {
         let limit = self.largest_append();
         if records.len() > limit {
@@ -73,7 +76,9 @@ impl CommitLog {
         }
         let mut ticket = None;
         loop {
+            let asked = began.map(|_| Instant::now());
             let mut tail = self.tail.lock();
+            let waited = asked.map(|asked| asked.elapsed());
             if tail.stopped {
                 drop(tail);
                 return Err(self.stopped_error());
@@ -93,6 +98,11 @@ impl CommitLog {
             let outcome = self.put(&mut tail, records, parts, now_ms, placed);
             let aftermath = Self::aftermath(&mut tail);
             drop(tail);
+            if let (Some(began), Some(waited)) = (began, waited) {
+                let histograms = &self.stats.histograms;
+                histograms.lock_wait_ns.observe(nanoseconds(waited));
+                histograms.append_ns.observe(nanoseconds(began.elapsed()));
+            }
             outcome?;
             if clock_went_back {
                 self.note_clock(now_ms);
@@ -190,6 +200,7 @@ impl CommitLog {
         }
         tail.position = start + records.len() as u64;
         tail.last_timestamp_ms = store_timestamp_ms;
+        self.stats.note_appended((placed.len() - first) as u64);
         self.marks.set_appended(tail.position);
         Ok(())
     }

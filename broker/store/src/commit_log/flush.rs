@@ -22,6 +22,8 @@ pub(crate) struct FloorKeeper {
     pub(super) file: FloorFile,
     pub(super) position: u64,
     pub(super) written: Instant,
+    /// Messages appended up to the last flush.
+    pub(super) messages: u64,
     pub(super) state_id: u64,
 }
 
@@ -92,11 +94,18 @@ impl CommitLog {
         if from == to {
             return Ok(false);
         }
+        // At least those below `to`; what came meanwhile is not counted again with its own group.
+        let messages = self.stats.appended.load(Ordering::Relaxed);
         let began = Instant::now();
         self.sync_range(from, to)
             .map_err(|cause| self.fail(&cause))?;
-        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.stats.note_flush(to - from, took_us);
+        self.stats.note_flush(
+            from,
+            to,
+            messages.saturating_sub(floor.messages),
+            began.elapsed(),
+        );
+        floor.messages = messages;
         self.marks.set_flushed(to);
         let rolled = from / self.files.file_bytes() != to / self.files.file_bytes();
         if rolled || floor.written.elapsed() >= FLOOR_INTERVAL {

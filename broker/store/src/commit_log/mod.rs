@@ -145,7 +145,11 @@ impl CommitLog {
             oldest.end() <= self.tail.lock().file.base(),
             "the file that is appended to is never removed"
         );
-        self.files.remove(oldest, &*self.disk)
+        self.files.remove(oldest, &*self.disk)?;
+        self.stats
+            .removed_files
+            .fetch_add(1, crate::sync::Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether an appender waits for a log file that the disk has no room for.

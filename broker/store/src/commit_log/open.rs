@@ -213,6 +213,7 @@ impl OpenedLog {
                 file: self.floor_file,
                 position: end.position,
                 written: Instant::now(),
+                messages: 0,
                 state_id: self.state_id,
             }),
             mapped_window_bytes: options.mapped_window_bytes,

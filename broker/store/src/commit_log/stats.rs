@@ -1,6 +1,8 @@
 //! Counters of one log, cheap enough to be always on. They promise nothing but to grow.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::disk::PAGE_BYTES;
+use crate::metrics::{Histograms, nanoseconds};
+use crate::sync::{AtomicU64, Duration, Ordering};
 
 /// What a log has done since it was opened.
 #[derive(Debug, Default)]
@@ -12,10 +14,32 @@ pub(crate) struct Counters {
     pub(crate) flush_us: AtomicU64,
     pub(crate) floors: AtomicU64,
     pub(crate) dispatched: AtomicU64,
+    /// Messages appended. Written under the append lock only.
+    pub(crate) appended: AtomicU64,
+    pub(crate) removed_files: AtomicU64,
+    pub(crate) histograms: Histograms,
 }
 
 impl Counters {
-    pub(crate) fn note_flush(&self, bytes: u64, took_us: u64) {
+    /// Counts messages that were appended, before the mark that publishes them moves. Only under the
+    /// append lock.
+    #[inline]
+    pub(crate) fn note_appended(&self, messages: u64) {
+        // No addition of the processor's: there is one writer at a time.
+        let appended = self.appended.load(Ordering::Relaxed);
+        self.appended.store(appended + messages, Ordering::Relaxed);
+    }
+
+    /// Counts a group commit of the log's bytes `from..to`.
+    pub(crate) fn note_flush(&self, from: u64, to: u64, messages: u64, took: Duration) {
+        const PAGE: u64 = PAGE_BYTES as u64;
+        let bytes = to - from;
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.histograms.flush_ns.observe(nanoseconds(took));
+        self.histograms.flush_messages.observe(messages);
+        self.histograms
+            .flush_bytes
+            .observe((to.div_ceil(PAGE) - from / PAGE) * PAGE);
         self.flushes.fetch_add(1, Ordering::Relaxed);
         self.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.largest_flush_bytes.fetch_max(bytes, Ordering::Relaxed);
@@ -32,6 +56,8 @@ impl Counters {
             flush_us: get(&self.flush_us),
             floors: get(&self.floors),
             dispatched: get(&self.dispatched),
+            appended: get(&self.appended),
+            removed_files: get(&self.removed_files),
         }
     }
 }
@@ -54,4 +80,8 @@ pub struct StoreStats {
     pub floors: u64,
     /// Records handed to queues and index.
     pub dispatched: u64,
+    /// Messages appended.
+    pub appended: u64,
+    /// Log files removed.
+    pub removed_files: u64,
 }

@@ -7,10 +7,11 @@ use mainstem_record::{NewRecord, sys_flag};
 use super::Shared;
 use crate::commit_log::Part;
 use crate::error::AppendError;
+use crate::metrics::SAMPLED_APPENDS;
 use crate::options::FlushMode;
 use crate::outcome::Appended;
 use crate::queues::Queue;
-use crate::sync::{Arc, now_ms};
+use crate::sync::{Arc, Instant, now_ms};
 
 /// Queues remembered by a batch; a topic's queues take turns, and most have no more than this.
 const MEMO_SLOTS: usize = 16;
@@ -33,6 +34,8 @@ pub struct Batch {
     memo: [Option<Arc<Queue>>; MEMO_SLOTS],
     /// Appends since the last kick.
     pending: bool,
+    /// Appends until one is timed.
+    untimed: u32,
 }
 
 impl Batch {
@@ -45,6 +48,7 @@ impl Batch {
             placed: Vec::new(),
             memo: Default::default(),
             pending: false,
+            untimed: 0,
         }
     }
 
@@ -78,6 +82,7 @@ impl Batch {
         self.encode(records)?;
         // Before the clock: what a caller measures as stored lies between its call and return.
         let now_ms = now_ms();
+        let began = self.begin_timing();
         for _ in 0..MAX_LOOKUPS {
             self.find_queues(records)?;
             self.placed.clear();
@@ -89,7 +94,7 @@ impl Batch {
             match self
                 .shared
                 .log
-                .append(&mut self.scratch, parts, now_ms, &mut self.placed)
+                .append(&mut self.scratch, parts, now_ms, &mut self.placed, began)
             {
                 Err(AppendError::QueueRemoved) => self.memo = Default::default(),
                 Err(error) => return Err(error),
@@ -100,6 +105,17 @@ impl Batch {
             }
         }
         Err(AppendError::QueueRemoved)
+    }
+
+    /// When this append began, if it is to be timed.
+    #[inline]
+    fn begin_timing(&mut self) -> Option<Instant> {
+        if self.untimed > 0 {
+            self.untimed -= 1;
+            return None;
+        }
+        self.untimed = SAMPLED_APPENDS - 1;
+        Some(Instant::now())
     }
 
     fn encode(&mut self, records: &[NewRecord<'_>]) -> Result<(), AppendError> {

@@ -5,7 +5,7 @@
 use super::Shared;
 use crate::dispatch::{DispatchError, DispatchRecord, Dispatcher};
 use crate::log_reader::LogReader;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, full_fence};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, full_fence, now_ms};
 
 /// The dispatcher and how far it is.
 #[derive(Debug)]
@@ -79,9 +79,13 @@ impl Shared {
             return;
         }
         let mut records = 0;
+        let mut oldest_ms = 0;
         let mut stopped_at = None;
         let tell = !state.told.load(Ordering::Relaxed);
         let scanned = self.log.scan(from, to, &mut |position, record| {
+            if oldest_ms == 0 {
+                oldest_ms = record.store_timestamp_ms();
+            }
             match dispatcher.dispatch(&DispatchRecord::of(position, record)) {
                 Ok(()) => records += 1,
                 Err(error @ DispatchError::Paused { .. }) => {
@@ -119,6 +123,13 @@ impl Shared {
             .dispatched
             .fetch_add(records, Ordering::Relaxed);
         state.position.store(reached, Ordering::Release);
+        if records > 0 && oldest_ms > 0 {
+            let lag_ms = u64::try_from(now_ms().saturating_sub(oldest_ms)).unwrap_or(0);
+            let histograms = &self.log.counters().histograms;
+            histograms
+                .dispatch_lag_ns
+                .observe(lag_ms.saturating_mul(1_000_000));
+        }
         dispatcher.reached(reached);
         if self.derived.is_pressed() {
             self.background.wake();

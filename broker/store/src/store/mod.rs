@@ -27,6 +27,7 @@ use crate::derived::Derived;
 use crate::disk::{DirectoryLock, Disk};
 use crate::error::AppendError;
 use crate::log_reader::LogReader;
+use crate::metrics::StoreHistograms;
 use crate::options::StoreOptions;
 use crate::outcome::{AppendOptions, Appended, Usage};
 use crate::sync::{Arc, JoinHandle, Mutex};
@@ -88,6 +89,11 @@ impl Store {
     /// Counters since the store was opened.
     pub fn stats(&self) -> StoreStats {
         self.shared.log.stats()
+    }
+
+    /// Times and sizes of appends, flushes and dispatch since the store was opened.
+    pub fn histograms(&self) -> StoreHistograms {
+        self.shared.log.counters().histograms.snapshot()
     }
 
     /// The options that it was opened with.

@@ -24,7 +24,7 @@ keys! {
     WORKER_THREADS: usize = "workerThreads", Kind::Int { min: 0, max: 1_024 }, "0", "threads", Start,
         "Threads that serve connections; 0 is one per core.";
     METRICS_EXPORTER_TYPE: String = "metricsExporterType", Kind::Choice(&["DISABLE", "PROM"]), "DISABLE", "", Start,
-        "PROM serves metrics in Prometheus' format over HTTP at `/metrics`.";
+        "PROM serves metrics in Prometheus' format over HTTP at `/metrics` (`--metrics-listen` sets this, address and port).";
     METRICS_PROM_EXPORTER_PORT: u16 = "metricsPromExporterPort", Kind::Port, "5557", "", Start,
         "The port for metrics.";
     METRICS_PROM_EXPORTER_HOST: Option<IpAddr> = "metricsPromExporterHost", Kind::Ip, "", "", Start,

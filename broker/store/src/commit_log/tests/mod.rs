@@ -159,7 +159,8 @@ impl TestLog {
             len: *len,
             counter: Some(&counter),
         });
-        self.log.append(&mut bytes, parts, now_ms, &mut placed)?;
+        self.log
+            .append(&mut bytes, parts, now_ms, &mut placed, None)?;
         self.log.ask_for_flush();
         Ok(placed)
     }

@@ -1,12 +1,15 @@
 //! What Prometheus sees: a handful of metrics without labels that could grow without bound, served over plain HTTP.
 //! Values are read when they are asked for, so that counting costs requests nothing beyond the broker's own counters.
 
+mod store;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use mainstem_store::Store;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,6 +17,7 @@ use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use self::store::StoreCollector;
 use crate::broker_core::BrokerCore;
 
 /// Longest request that a scraper may send.
@@ -36,8 +40,9 @@ pub(crate) struct BrokerMetrics {
 }
 
 impl BrokerMetrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(store: &Arc<Store>) -> Self {
         let mut registry = Registry::with_prefix("mainstem");
+        registry.register_collector(Box::new(StoreCollector::new(store.clone())));
         let (messages_in, bytes_in, sends_refused, messages_out) = (
             Counter::default(),
             Counter::default(),

@@ -95,9 +95,8 @@ fn a_supervisor_is_told_of_readiness_and_stop() {
 #[test]
 fn metrics_are_served_for_prometheus_where_asked() {
     let dir = tempfile::tempdir().unwrap();
-    let start = Start::standalone(&dir.path().join("data"))
-        .set("metricsExporterType=PROM")
-        .set("metricsPromExporterPort=0");
+    let start =
+        Start::standalone(&dir.path().join("data")).args(&["--metrics-listen", "127.0.0.1:0"]);
     let server = start.ready();
     let banner = server.banner();
     let address = banner

@@ -5,10 +5,15 @@ use crate::disk::sim::SyncFailure;
 
 #[test]
 fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_recovers() {
-    for failure in [SyncFailure::KeepsDirty, SyncFailure::DropsDirty] {
+    for failure in [
+        SyncFailure::KeepsDirty,
+        SyncFailure::DropsDirty,
+        SyncFailure::CorruptsDirty,
+    ] {
         let disk = SimDisk::new();
         let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
-        let acknowledged = log.append("t", 0, b"first").unwrap();
+        // The page after the acknowledged one: a device that ruins a page ruins all that is in it.
+        let acknowledged = log.append("t", 0, &[1; 5000]).unwrap();
         log.await_flushed(acknowledged.durable_at);
         disk.faults().fail_sync_after(0, failure);
         let lost = log.append("t", 0, b"second").unwrap();

@@ -15,6 +15,8 @@ pub enum SyncFailure {
     KeepsDirty,
     /// They count as clean though the device never got them, as Linux does.
     DropsDirty,
+    /// They count as clean, and the device has garbage in their place.
+    CorruptsDirty,
 }
 
 /// Fault switches of one [`SimDisk`](super::SimDisk). All may be set while a store runs.
@@ -24,7 +26,7 @@ pub struct Faults {
     cut_after: AtomicU64,
     syncs: AtomicU64,
     fail_sync_at: AtomicU64,
-    drops_dirty: AtomicBool,
+    sync_failure: Mutex<SyncFailure>,
     capacity_bytes: AtomicU64,
     sync_delay_us: AtomicU64,
     no_allocation: AtomicBool,
@@ -44,7 +46,7 @@ impl Default for Faults {
             cut_after: AtomicU64::new(NEVER),
             syncs: AtomicU64::new(0),
             fail_sync_at: AtomicU64::new(NEVER),
-            drops_dirty: AtomicBool::new(false),
+            sync_failure: Mutex::new(SyncFailure::KeepsDirty),
             capacity_bytes: AtomicU64::new(1 << 50),
             sync_delay_us: AtomicU64::new(0),
             no_allocation: AtomicBool::new(false),
@@ -94,8 +96,7 @@ impl Faults {
 
     /// Makes the data sync that follows the next `skip` ones fail, once.
     pub fn fail_sync_after(&self, skip: u64, failure: SyncFailure) {
-        self.drops_dirty
-            .store(failure == SyncFailure::DropsDirty, Ordering::SeqCst);
+        *self.sync_failure.lock() = failure;
         self.fail_sync_at
             .store(self.syncs().saturating_add(skip), Ordering::SeqCst);
     }
@@ -191,7 +192,7 @@ impl Faults {
     }
 
     /// Delays one sync. `Ok(false)` means that nothing is to be written. For a data sync this is
-    /// also where the injected failure strikes; the flag says whether dirty pages are dropped.
+    /// also where the injected failure strikes, with what becomes of dirty pages.
     pub(super) fn sync(&self, of_directory: bool) -> Result<bool, SyncError> {
         let delay_us = self.sync_delay_us.load(Ordering::SeqCst);
         if delay_us > 0 {
@@ -203,7 +204,7 @@ impl Faults {
         let number = self.syncs.fetch_add(1, Ordering::SeqCst);
         if number == self.fail_sync_at.load(Ordering::SeqCst) {
             return Err(SyncError {
-                drops_dirty: self.drops_dirty.load(Ordering::SeqCst),
+                failure: *self.sync_failure.lock(),
             });
         }
         Ok(!self.syncs_do_nothing.load(Ordering::SeqCst))
@@ -239,7 +240,7 @@ fn matches(set: &Mutex<BTreeSet<String>>, path: &str) -> bool {
 /// An injected failure of a sync.
 #[derive(Debug)]
 pub(super) struct SyncError {
-    pub(super) drops_dirty: bool,
+    pub(super) failure: SyncFailure,
 }
 
 impl From<SyncError> for io::Error {

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 
-use super::SimDisk;
 use super::random::Random;
+use super::{SimDisk, SyncFailure};
 use crate::disk::{Access, AllocateError, Disk, DiskFile, HeapMemory, PAGE_BYTES, Region};
 use crate::sync::{Arc, Mutex};
 
@@ -97,11 +97,11 @@ impl Inode {
         content.sync();
     }
 
-    /// A sync of the whole disk failed and the kernel forgets that pages were dirty.
-    pub(super) fn drop_dirty(&self) {
+    /// A sync of the whole disk failed.
+    pub(super) fn fail_sync(&self, failure: SyncFailure) {
         let mut content = self.content.lock();
         let _gate = self.gate.lock();
-        content.drop_dirty();
+        content.fail_sync(failure);
     }
 
     /// What a power cut leaves of the file, decided by `random`.
@@ -169,6 +169,21 @@ impl Content {
         self.clean.resize(self.len, 0);
         for page in self.dirty_pages() {
             self.write_page(page);
+        }
+    }
+
+    /// What a failed sync does to the pages that it was to write.
+    fn fail_sync(&mut self, failure: SyncFailure) {
+        match failure {
+            SyncFailure::KeepsDirty => {}
+            SyncFailure::DropsDirty => self.drop_dirty(),
+            SyncFailure::CorruptsDirty => {
+                for page in self.dirty_pages() {
+                    let range = Self::page_range(page, self.durable.len());
+                    self.durable[range].fill(0xA5);
+                }
+                self.drop_dirty();
+            }
         }
     }
 
@@ -370,9 +385,7 @@ impl DiskFile for SimFile {
             Ok(true) => content.sync(),
             Ok(false) => {}
             Err(failure) => {
-                if failure.drops_dirty {
-                    content.drop_dirty();
-                }
+                content.fail_sync(failure.failure);
                 return Err(failure.into());
             }
         }

@@ -333,9 +333,9 @@ impl Disk for SimDisk {
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(failure) => {
-                if failure.drops_dirty {
-                    tree.names.values().for_each(|inode| inode.drop_dirty());
-                }
+                tree.names
+                    .values()
+                    .for_each(|inode| inode.fail_sync(failure.failure));
                 return Err(failure.into());
             }
         }

@@ -5,7 +5,8 @@
 //!
 //! Each slot of 4 KiB begins with 64 bytes, big-endian: magic (8), version (4), state (4, 1 = in use,
 //! 2 = stopped cleanly), sequence (8), floor (8), state id of the directory (8),
-//! store time of the newest record below the floor in ms (8), zeros (12), CRC32 of the 60 bytes before (4).
+//! store time of the newest record below the floor in ms (8), position behind which nothing but zeros
+//! was ever written, 0 for unknown (8), zeros (4), CRC32 of the 60 bytes before (4).
 
 use std::io;
 
@@ -31,6 +32,8 @@ pub(crate) struct Floor {
     pub(crate) state_id: u64,
     /// Store time of the newest record when this was written, ms; no later record has less.
     pub(crate) timestamp_ms: i64,
+    /// Behind this log position nothing but zeros was ever written; 0 when that is not known.
+    pub(crate) touched: u64,
 }
 
 /// The open floor file.
@@ -49,6 +52,7 @@ fn encode(sequence: u64, floor: &Floor) -> [u8; BODY_BYTES] {
     body[24..32].copy_from_slice(&floor.position.to_be_bytes());
     body[32..40].copy_from_slice(&floor.state_id.to_be_bytes());
     body[40..48].copy_from_slice(&floor.timestamp_ms.to_be_bytes());
+    body[48..56].copy_from_slice(&floor.touched.to_be_bytes());
     let crc = crc32fast::hash(&body[..CRC_AT]);
     body[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
     body
@@ -78,6 +82,7 @@ fn decode(body: &[u8; BODY_BYTES]) -> Option<(u64, Floor)> {
                 clean: state == 2,
                 state_id: word(32),
                 timestamp_ms: word(40).cast_signed(),
+                touched: word(48),
             },
         )
     })
@@ -134,6 +139,7 @@ impl FloorFile {
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<(Self, Option<Floor>)> {
         let file = disk.open(layout::FLOOR, OpenMode::Create)?;
         let mut newest: Option<(u64, Floor)> = None;
+        let mut doubtful = false;
         for slot in 0..2 {
             let mut body = [0; BODY_BYTES];
             let read = file.read_at(&mut body, slot * SLOT_BYTES)?;
@@ -146,11 +152,18 @@ impl FloorFile {
                 }
                 Some(_) => {}
                 None if body.iter().all(|b| *b == 0) => {}
-                None => tracing::warn!(
-                    slot,
-                    "a slot of the durable floor is damaged; the other one counts"
-                ),
+                None => {
+                    doubtful = true;
+                    tracing::warn!(
+                        slot,
+                        "a slot of the durable floor is damaged; the other one counts"
+                    );
+                }
             }
+        }
+        // The damaged slot may have been the newer one, and have let appends go further.
+        if let Some((_, floor)) = newest.as_mut().filter(|_| doubtful) {
+            floor.touched = 0;
         }
         disk.sync_dir(layout::DIRECTORY)?;
         let sequence = newest.map_or(0, |(sequence, _)| sequence);
@@ -180,6 +193,7 @@ mod tests {
             clean: false,
             state_id: 7,
             timestamp_ms: 9,
+            touched: 0,
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct Tail {
     pub(super) file: Arc<LogFile>,
     /// The file after that, once it is ready.
     pub(super) next: Option<Arc<LogFile>>,
+    /// Nothing is put behind this position before the durable floor names a later one.
+    pub(super) touch_limit: u64,
     /// Past this position the next file is asked for.
     pub(super) ask_at: u64,
     /// Past this position more pages are touched ahead.
@@ -37,6 +39,17 @@ pub(crate) struct Tail {
 struct Aftermath {
     ask_for_next_file: bool,
     touch_ahead: bool,
+}
+
+/// Whether an append can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// There is room.
+    Made,
+    /// The next file is not ready yet.
+    NoFile,
+    /// The durable floor must name a position further on first.
+    Untouched,
 }
 
 /// One encoded record of a group and the counter that gives its queue offset (`None` for the
@@ -89,10 +102,18 @@ impl CommitLog {
             {
                 return Err(AppendError::QueueRemoved);
             }
-            if !self.make_room(&mut tail, records.len())? {
-                drop(tail);
-                self.next_file.wait(&mut ticket)?;
-                continue;
+            match self.make_room(&mut tail, records.len())? {
+                Room::Made => {}
+                Room::NoFile => {
+                    drop(tail);
+                    self.next_file.wait(&mut ticket)?;
+                    continue;
+                }
+                Room::Untouched => {
+                    drop(tail);
+                    self.raise_touch_limit(records.len())?;
+                    continue;
+                }
             }
             let clock_went_back = now_ms < tail.last_timestamp_ms;
             let outcome = self.put(&mut tail, records, parts, now_ms, placed);
@@ -122,15 +143,18 @@ impl CommitLog {
         (self.files.file_bytes() as usize).saturating_sub(BLANK_MIN)
     }
 
-    /// Rolls to the next file when `len` bytes and a blank no longer fit; `false` when that file
-    /// is not ready yet.
-    fn make_room(&self, tail: &mut Tail, len: usize) -> Result<bool, AppendError> {
+    /// Rolls to the next file when `len` bytes and a blank no longer fit.
+    fn make_room(&self, tail: &mut Tail, len: usize) -> Result<Room, AppendError> {
         let remaining = tail.file.end() - tail.position;
-        if (len + BLANK_MIN) as u64 <= remaining {
-            return Ok(true);
+        let wanted = (len + BLANK_MIN) as u64;
+        if tail.position + wanted > tail.touch_limit {
+            return Ok(Room::Untouched);
+        }
+        if wanted <= remaining {
+            return Ok(Room::Made);
         }
         let Some(next) = tail.next.take() else {
-            return Ok(false);
+            return Ok(Room::NoFile);
         };
         debug_assert_eq!(
             next.base(),
@@ -152,7 +176,10 @@ impl CommitLog {
         tail.file = next;
         self.marks.set_appended(tail.position);
         self.stats.rolls.fetch_add(1, Ordering::Relaxed);
-        Ok(true)
+        if tail.position + wanted > tail.touch_limit {
+            return Ok(Room::Untouched);
+        }
+        Ok(Room::Made)
     }
 
     fn put<'a>(

@@ -7,12 +7,18 @@ use std::io;
 
 use super::CommitLog;
 use super::sabotage::{Sabotage, is_broken};
+use mainstem_record::BLANK_MIN;
+
+use crate::error::AppendError;
 use crate::floor::{Floor, FloorFile};
 use crate::options::FlushMode;
 use crate::sync::{Arc, Duration, Instant, Ordering};
 
 /// Longest age of the durable floor while the flushed mark moves.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
+/// How far behind the log's end the floor lets appends go before it is written again. After a crash
+/// so much is looked through for what the crash left there, instead of all that is allocated.
+const TOUCH_LEAD_BYTES: u64 = 256 << 20;
 /// How long the flusher sleeps when there is nothing to do.
 const IDLE: Duration = Duration::from_secs(10);
 /// The floor file and what was written to it last. Its lock is the flush lock: one sync runs at a
@@ -25,6 +31,13 @@ pub(crate) struct FloorKeeper {
     /// Messages appended up to the last flush.
     pub(super) messages: u64,
     pub(super) state_id: u64,
+    /// Behind this position nothing is appended before the floor names a later one.
+    pub(super) touched: u64,
+}
+
+/// The lead in a log of small files: less than a file, so that it takes part in every test.
+pub(super) fn touch_lead(file_bytes: u64) -> u64 {
+    TOUCH_LEAD_BYTES.min(file_bytes / 4)
 }
 
 impl CommitLog {
@@ -108,7 +121,9 @@ impl CommitLog {
         floor.messages = messages;
         self.marks.set_flushed(to);
         let rolled = from / self.files.file_bytes() != to / self.files.file_bytes();
-        if rolled || floor.written.elapsed() >= FLOOR_INTERVAL {
+        let lead = floor.touched.saturating_sub(to);
+        let narrow = lead < touch_lead(self.files.file_bytes()) / 2;
+        if rolled || narrow || floor.written.elapsed() >= FLOOR_INTERVAL {
             self.write_floor(&mut floor, to)
                 .map_err(|e| self.fail(&format!("the durable floor cannot be written: {e}")))?;
         }
@@ -176,7 +191,19 @@ impl CommitLog {
     }
 
     fn write_floor(&self, keeper: &mut FloorKeeper, position: u64) -> io::Result<()> {
+        let reached = self.marks.appended();
+        self.write_floor_beyond(keeper, position, reached)
+    }
+
+    /// Writes the floor, and with it that appends may go on for the lead behind `reached`.
+    fn write_floor_beyond(
+        &self,
+        keeper: &mut FloorKeeper,
+        position: u64,
+        reached: u64,
+    ) -> io::Result<()> {
         let state_id = keeper.state_id;
+        let touched = (reached + touch_lead(self.files.file_bytes())).max(keeper.touched);
         debug_assert!(
             position <= self.marks.flushed(),
             "a floor names only what was synced"
@@ -186,17 +213,39 @@ impl CommitLog {
             clean: false,
             state_id,
             timestamp_ms: self.last_timestamp_ms(),
+            touched,
         })?;
         keeper.position = position;
+        keeper.touched = touched;
         keeper.written = Instant::now();
         self.stats.floors.fetch_add(1, Ordering::Relaxed);
+        self.tail.lock().touch_limit = touched;
         Ok(())
+    }
+
+    /// Lets appends of `len` bytes go on that came to the limit before a flush raised it. Called
+    /// without the append lock.
+    pub(super) fn raise_touch_limit(&self, len: usize) -> Result<(), AppendError> {
+        let mut floor = self.floor.lock();
+        if self.failure.get().is_some() {
+            return Err(self.stopped_error());
+        }
+        let position = self.marks.flushed();
+        let wanted = self.marks.appended() + (len + BLANK_MIN) as u64;
+        if wanted <= floor.touched {
+            return Ok(());
+        }
+        self.write_floor_beyond(&mut floor, position, wanted)
+            .map_err(|e| {
+                AppendError::Failed(self.fail(&format!("the durable floor cannot be written: {e}")))
+            })
     }
 
     /// Writes the mark of a clean stop: the last thing that touches the log.
     pub(crate) fn write_clean_floor(&self) -> io::Result<()> {
         let mut keeper = self.floor.lock();
         let (position, state_id) = (self.marks.flushed(), keeper.state_id);
+        let touched = keeper.touched;
         assert_eq!(
             position,
             self.marks.appended(),
@@ -207,6 +256,7 @@ impl CommitLog {
             clean: true,
             state_id,
             timestamp_ms: self.last_timestamp_ms(),
+            touched,
         })?;
         keeper.position = position;
         Ok(())

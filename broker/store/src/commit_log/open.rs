@@ -11,7 +11,7 @@ use super::append::{Tail, ask_at};
 use super::failure::Failure;
 use super::file::{self, LogFile};
 use super::files::LogFiles;
-use super::flush::FloorKeeper;
+use super::flush::{FloorKeeper, touch_lead};
 use super::next_file::{self, MakeError, Maker, NextFile, Writing};
 use super::recover::{self, End};
 use super::stats::Counters;
@@ -113,7 +113,10 @@ impl OpenedLog {
                 .floor
                 .is_some_and(|floor| floor.clean && floor.position == end.position);
         if !closed && !self.files.is_empty() {
-            recover::clear_behind(&*disk, &mut self.files, &end)?;
+            // Nothing but zeros can lie behind what the floor let appends touch.
+            let touched = self.floor.map_or(0, |floor| floor.touched);
+            let look_to = if touched > 0 { touched } else { u64::MAX };
+            recover::clear_behind(&*disk, &mut self.files, &end, look_to)?;
             if !matches!(self.last, LastWriter::Apache { clean: true }) {
                 let from = floor.unwrap_or_else(|| self.last_two_files());
                 recover::rewrite(&*disk, &self.files, from.max(min), end.position)?;
@@ -179,6 +182,7 @@ impl OpenedLog {
             .floor
             .map_or(0, |floor| floor.timestamp_ms)
             .max(end.last_timestamp_ms);
+        let touched = end.position + touch_lead(file_bytes);
         let tail = Tail {
             position: end.position,
             ask_at: ask_at(&current),
@@ -186,6 +190,7 @@ impl OpenedLog {
             file: current,
             next,
             last_timestamp_ms,
+            touch_limit: touched,
             stopped: false,
         };
         let floor = Floor {
@@ -193,6 +198,7 @@ impl OpenedLog {
             clean: false,
             state_id: self.state_id,
             timestamp_ms: last_timestamp_ms,
+            touched,
         };
         self.floor_file
             .write(&floor)
@@ -215,6 +221,7 @@ impl OpenedLog {
                 written: Instant::now(),
                 messages: 0,
                 state_id: self.state_id,
+                touched,
             }),
             mapped_window_bytes: options.mapped_window_bytes,
             clock_noted: AtomicBool::new(false),

@@ -178,15 +178,16 @@ pub(crate) struct Remains {
     pub(crate) end: u64,
 }
 
-/// Looks for anything but zeros behind `end`.
-pub(crate) fn look_behind(files: &[Arc<LogFile>], end: u64) -> io::Result<Remains> {
+/// Looks for anything but zeros behind `end`, up to `look_to`.
+pub(crate) fn look_behind(files: &[Arc<LogFile>], end: u64, look_to: u64) -> io::Result<Remains> {
     let mut remains = Remains { records: 0, end };
-    for file in files.iter().filter(|file| file.end() > end) {
+    let may_hold = |file: &&Arc<LogFile>| file.end() > end && file.base() < look_to;
+    for file in files.iter().filter(may_hold) {
         let mut offset = end.saturating_sub(file.base());
         let mut buffer = Vec::new();
         while let Some(data) = file.file().next_data(offset)? {
             let position = file.base() + data;
-            if position >= file.end() {
+            if position >= file.end().min(look_to) {
                 break;
             }
             buffer.resize(CHUNK_BYTES.min((file.end() - position) as usize), 0);
@@ -302,9 +303,10 @@ pub(super) fn clear_behind(
     disk: &dyn Disk,
     files: &mut Vec<Arc<LogFile>>,
     end: &End,
+    look_to: u64,
 ) -> Result<(), OpenError> {
     let at = disk.display(&super::file::path_of(end.position));
-    let remains = look_behind(files, end.position).map_err(OpenError::io(
+    let remains = look_behind(files, end.position, look_to).map_err(OpenError::io(
         "look behind the end of the log in",
         at.clone(),
     ))?;

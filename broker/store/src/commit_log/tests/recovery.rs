@@ -198,3 +198,17 @@ fn a_file_made_ahead_is_dropped_at_an_unclean_start_and_the_log_goes_on() {
     assert!(log.records().len() >= before + 60);
     assert!(disk.exists(&next).unwrap());
 }
+
+#[test]
+fn nothing_is_put_behind_what_the_durable_floor_allows() {
+    for flush in [FlushMode::Sync, FlushMode::Async] {
+        let disk = SimDisk::new();
+        let log = TestLog::open(&disk, flush).unwrap();
+        for n in 0..200 {
+            log.append("t", 0, &vec![5; 100 + n * 53 % 30_000]).unwrap();
+            let slots = crate::floor::look(&disk).unwrap().unwrap();
+            let touched = crate::floor::newest(&slots).unwrap().touched;
+            assert!(touched >= log.log.watermarks().appended(), "{n}");
+        }
+    }
+}

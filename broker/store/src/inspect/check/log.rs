@@ -281,7 +281,7 @@ impl Inspection {
         private: &Private,
         findings: &mut Findings,
     ) -> Result<(), InspectError> {
-        let remains = look_behind(&self.log.files, end)
+        let remains = look_behind(&self.log.files, end, u64::MAX)
             .map_err(InspectError::io("read", self.disk.display("commitlog")))?;
         if remains.end == end {
             return Ok(());

@@ -108,7 +108,7 @@ impl Repair<'_> {
     ) -> Result<(), Failed> {
         let shown = self.disk.display(file.path());
         let read = |source| failed("read", shown.clone())(source);
-        let used = look_behind(std::slice::from_ref(file), position).map_err(read)?;
+        let used = look_behind(std::slice::from_ref(file), position, u64::MAX).map_err(read)?;
         let write = |source| failed("write zeros to", shown.clone())(source);
         let open = self
             .disk
@@ -172,7 +172,7 @@ impl Repair<'_> {
         if self.floor()?.is_some_and(|floor| floor.position > position) {
             return Ok(true);
         }
-        let behind = look_behind(&self.log.files, position)
+        let behind = look_behind(&self.log.files, position, u64::MAX)
             .map_err(failed("read", self.disk.display("commitlog")))?;
         Ok(behind.records > 0)
     }

@@ -5,6 +5,7 @@
 mod apache;
 mod damage;
 mod dumps;
+mod rebuilds;
 mod repairs;
 
 use std::net::SocketAddr;

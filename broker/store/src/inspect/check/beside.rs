@@ -113,8 +113,14 @@ impl Inspection {
                         .and_then(|file| file.len())
                         .map_err(InspectError::io("open", self.disk.display(&path)))?;
                     if len != full {
+                        // A crash may leave a name without its length.
+                        let severity = if self.clean() || len > 0 {
+                            Severity::Rebuilt
+                        } else {
+                            Severity::Expected
+                        };
                         findings.add(
-                            Severity::Rebuilt,
+                            severity,
                             &path,
                             Some(len.min(full)),
                             format!("it has {len} bytes where a queue file has {full}"),

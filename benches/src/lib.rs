@@ -9,5 +9,6 @@ pub mod layout;
 pub mod locks;
 pub mod measure;
 pub mod plot;
+pub mod report;
 pub mod results;
 pub mod table;

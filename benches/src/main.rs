@@ -7,6 +7,7 @@ use mainstem_benches::copies::{self, CopiesArgs};
 use mainstem_benches::kafka::explain::{self, ExplainArgs};
 use mainstem_benches::layout::{self, LayoutArgs};
 use mainstem_benches::locks::{self, LocksArgs};
+use mainstem_benches::report::{self, ReportArgs};
 use mainstem_load::Load;
 
 /// Measures Mainstem and what it is compared with
@@ -27,6 +28,8 @@ enum Benchmark {
     Locks(LocksArgs),
     /// Send a file to a socket by read and write, mmap, sendfile and splice
     Copies(CopiesArgs),
+    /// Measure everything and write docs/benchmarks.md with its plots, or check what it says
+    Report(ReportArgs),
     /// Load a broker that is already running (the same as `mainstem bench`)
     #[command(subcommand)]
     Load(Load),
@@ -48,6 +51,7 @@ fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
         Benchmark::Copies(args) => copies::run(&args)?,
         Benchmark::Layout(args) => layout::run(&args)?,
         Benchmark::Explain(args) => print!("{}", explain::run(&args)?),
+        Benchmark::Report(args) => report::run(&args)?,
         Benchmark::Load(load) => println!("{}", mainstem_load::run(&load)?),
     }
     Ok(())

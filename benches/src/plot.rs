@@ -1,14 +1,16 @@
-//! Line charts as SVG, small enough to write by hand: a logarithmic x axis, a linear y axis from 0, a legend. Colours
-//! and text read on light and dark pages alike.
+//! Line charts as SVG, small enough to write by hand: a logarithmic x axis, a linear or logarithmic y axis, spreads as
+//! whiskers, a legend. Colours and text read on light and dark pages alike.
 
 use std::fmt::Write;
 
-const WIDTH: f64 = 720.0;
+use crate::measure::Spread;
+
+const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 80.0;
-const RIGHT: f64 = 170.0;
-const TOP: f64 = 40.0;
-const BOTTOM: f64 = 50.0;
+const RIGHT: f64 = 180.0;
+const TOP: f64 = 44.0;
+const BOTTOM: f64 = 56.0;
 const COLOURS: [&str; 8] = [
     "#2f7ed8", "#d9534f", "#f0a030", "#4caf50", "#9467bd", "#17a2b8", "#8c564b", "#777777",
 ];
@@ -19,12 +21,12 @@ const INK: &str = "#808080";
 pub struct Line {
     /// Its name in the legend.
     pub name: String,
-    /// Points as (x, y); x above 0.
-    pub points: Vec<(f64, f64)>,
+    /// Points as x (above 0) and the runs' spread.
+    pub points: Vec<(f64, Spread)>,
 }
 
 /// A chart.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Chart {
     /// Above the chart.
     pub title: String,
@@ -32,6 +34,10 @@ pub struct Chart {
     pub x_label: String,
     /// Beside the y axis.
     pub y_label: String,
+    /// Names for x values; where there are none, the points' own values are shown.
+    pub x_names: Vec<(f64, String)>,
+    /// Powers of ten on the y axis, for values that lie far apart.
+    pub logarithmic: bool,
     /// What it shows.
     pub lines: Vec<Line>,
 }
@@ -43,15 +49,16 @@ impl Chart {
         // Writing into a String does not fail.
         let _ = write!(
             svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-             <text x=\"{}\" y=\"20\" text-anchor=\"middle\" font-size=\"14\" fill=\"{INK}\">{}</text>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+             font-family=\"sans-serif\" font-size=\"12\">\n\
+             <text x=\"{}\" y=\"22\" text-anchor=\"middle\" font-size=\"15\" fill=\"{INK}\">{}</text>\n",
             (LEFT + WIDTH - RIGHT) / 2.0,
             escaped(&self.title)
         );
-        let scale = Scale::of(&self.lines);
+        let scale = Scale::of(&self.lines, self.logarithmic);
         self.axes(&scale, &mut svg);
         for (i, line) in self.lines.iter().enumerate() {
-            self.line(i, line, &scale, &mut svg);
+            line.draw(i, &scale, &mut svg);
         }
         svg.push_str("</svg>\n");
         svg
@@ -59,8 +66,7 @@ impl Chart {
 
     fn axes(&self, scale: &Scale, svg: &mut String) {
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        for i in 0..=4 {
-            let value = scale.y_max * f64::from(i) / 4.0;
+        for value in scale.y_ticks() {
             let y = scale.y(value);
             let _ = writeln!(
                 svg,
@@ -71,6 +77,32 @@ impl Chart {
                 short(value)
             );
         }
+        for (x, name) in self.x_ticks() {
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"{INK}\">{}</text>",
+                scale.x(x),
+                bottom + 18.0,
+                escaped(&name)
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{right}\" y2=\"{bottom}\" stroke=\"{INK}\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"{INK}\">{}</text>\
+             <text transform=\"translate(20 {:.1}) rotate(-90)\" text-anchor=\"middle\" fill=\"{INK}\">{}</text>",
+            (LEFT + right) / 2.0,
+            HEIGHT - 12.0,
+            escaped(&self.x_label),
+            (TOP + bottom) / 2.0,
+            escaped(&self.y_label)
+        );
+    }
+
+    fn x_ticks(&self) -> Vec<(f64, String)> {
+        if !self.x_names.is_empty() {
+            return self.x_names.clone();
+        }
         let mut xs: Vec<f64> = self
             .lines
             .iter()
@@ -78,58 +110,46 @@ impl Chart {
             .collect();
         xs.sort_by(f64::total_cmp);
         xs.dedup();
-        for x in xs {
-            let _ = writeln!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"{INK}\">{}</text>",
-                scale.x(x),
-                bottom + 18.0,
-                short(x)
-            );
-        }
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{right}\" y2=\"{bottom}\" stroke=\"{INK}\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"{INK}\">{}</text>\
-             <text transform=\"translate(18 {:.1}) rotate(-90)\" text-anchor=\"middle\" fill=\"{INK}\">{}</text>",
-            (LEFT + right) / 2.0,
-            HEIGHT - 10.0,
-            escaped(&self.x_label),
-            (TOP + bottom) / 2.0,
-            escaped(&self.y_label)
-        );
+        xs.into_iter().map(|x| (x, short(x))).collect()
     }
+}
 
-    fn line(&self, i: usize, line: &Line, scale: &Scale, svg: &mut String) {
+impl Line {
+    fn draw(&self, i: usize, scale: &Scale, svg: &mut String) {
         let colour = COLOURS[i % COLOURS.len()];
-        let path: Vec<String> = line
+        // Lines that lie upon each other stay apart at their whiskers.
+        let shift = (i as f64 - 2.0) * 2.0;
+        let path: Vec<String> = self
             .points
             .iter()
-            .map(|(x, y)| format!("{:.1},{:.1}", scale.x(*x), scale.y(*y)))
+            .map(|(x, y)| format!("{:.1},{:.1}", scale.x(*x) + shift, scale.y(y.median)))
             .collect();
         let _ = writeln!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
             path.join(" ")
         );
-        for (x, y) in &line.points {
+        for (x, y) in &self.points {
+            let at = scale.x(*x) + shift;
             let _ = writeln!(
                 svg,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>",
-                scale.x(*x),
-                scale.y(*y)
+                "<circle cx=\"{at:.1}\" cy=\"{:.1}\" r=\"3.5\" fill=\"{colour}\"/>\
+                 <line x1=\"{at:.1}\" y1=\"{:.1}\" x2=\"{at:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" stroke-opacity=\"0.6\"/>",
+                scale.y(y.median),
+                scale.y(y.min),
+                scale.y(y.max)
             );
         }
-        let y = TOP + 10.0 + 20.0 * i as f64;
-        let x = WIDTH - RIGHT + 16.0;
+        let y = TOP + 10.0 + 22.0 * i as f64;
+        let x = WIDTH - RIGHT + 22.0;
         let _ = writeln!(
             svg,
-            "<line x1=\"{x}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+            "<line x1=\"{x}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\" stroke=\"{colour}\" stroke-width=\"3\"/>\
              <text x=\"{}\" y=\"{}\" fill=\"{INK}\">{}</text>",
             x + 20.0,
             x + 26.0,
             y + 4.0,
-            escaped(&line.name)
+            escaped(&self.name)
         );
     }
 }
@@ -137,20 +157,34 @@ impl Chart {
 struct Scale {
     x_min: f64,
     x_max: f64,
+    y_min: f64,
     y_max: f64,
+    logarithmic: bool,
 }
 
 impl Scale {
-    fn of(lines: &[Line]) -> Self {
-        let xs = || lines.iter().flat_map(|l| l.points.iter().map(|p| p.0));
-        let y_max = lines
-            .iter()
-            .flat_map(|l| l.points.iter().map(|p| p.1))
-            .fold(0.0, f64::max);
+    fn of(lines: &[Line], logarithmic: bool) -> Self {
+        let points = || lines.iter().flat_map(|l| l.points.iter());
+        let y_max = points().map(|p| p.1.max).fold(0.0, f64::max);
+        let least = points()
+            .map(|p| p.1.min)
+            .filter(|y| *y > 0.0)
+            .fold(y_max.max(1e-9), f64::min);
+        let power = |value: f64, round: fn(f64) -> f64| 10f64.powf(round(value.log10()));
         Self {
-            x_min: xs().fold(f64::INFINITY, f64::min),
-            x_max: xs().fold(0.0, f64::max),
-            y_max: round_up(y_max),
+            x_min: points().map(|p| p.0).fold(f64::INFINITY, f64::min),
+            x_max: points().map(|p| p.0).fold(0.0, f64::max),
+            y_min: if logarithmic {
+                power(least, f64::floor)
+            } else {
+                0.0
+            },
+            y_max: if logarithmic {
+                power(y_max.max(1e-9), f64::ceil).max(power(least, f64::floor) * 10.0)
+            } else {
+                round_up(y_max)
+            },
+            logarithmic,
         }
     }
 
@@ -161,11 +195,26 @@ impl Scale {
         } else {
             0.5
         };
-        LEFT + part * (WIDTH - RIGHT - LEFT)
+        // Room on both sides for whiskers that are set apart.
+        LEFT + 12.0 + part * (WIDTH - RIGHT - LEFT - 24.0)
     }
 
     fn y(&self, y: f64) -> f64 {
-        HEIGHT - BOTTOM - y / self.y_max * (HEIGHT - BOTTOM - TOP)
+        let part = if self.logarithmic {
+            (y.max(self.y_min) / self.y_min).ln() / (self.y_max / self.y_min).ln()
+        } else {
+            y / self.y_max
+        };
+        HEIGHT - BOTTOM - part * (HEIGHT - BOTTOM - TOP)
+    }
+
+    fn y_ticks(&self) -> Vec<f64> {
+        if !self.logarithmic {
+            return (0..=4).map(|i| self.y_max * f64::from(i) / 4.0).collect();
+        }
+        std::iter::successors(Some(self.y_min), |y| Some(y * 10.0))
+            .take_while(|y| *y <= self.y_max * 1.01)
+            .collect()
     }
 }
 
@@ -185,13 +234,14 @@ fn round_up(value: f64) -> f64 {
 fn short(value: f64) -> String {
     match value {
         v if v >= 1e6 => format!("{}M", trimmed(v / 1e6)),
-        v if v >= 1e3 => format!("{}k", trimmed(v / 1e3)),
+        v if v >= 1e4 => format!("{}k", trimmed(v / 1e3)),
         v => trimmed(v),
     }
 }
 
 fn trimmed(value: f64) -> String {
-    let text = format!("{value:.2}");
+    let digits = if value >= 0.1 || value == 0.0 { 2 } else { 4 };
+    let text = format!("{value:.digits$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -205,27 +255,36 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn line(name: &str, points: &[(f64, f64)]) -> Line {
+        let spread = |y: f64| Spread {
+            min: y * 0.9,
+            median: y,
+            max: y * 1.1,
+        };
+        Line {
+            name: name.to_owned(),
+            points: points.iter().map(|(x, y)| (*x, spread(*y))).collect(),
+        }
+    }
+
     #[test]
     fn every_line_and_point_is_in_the_drawing() {
-        let chart = Chart {
+        let mut chart = Chart {
             title: "throughput & topics".to_owned(),
-            x_label: "topics".to_owned(),
-            y_label: "messages/s".to_owned(),
             lines: vec![
-                Line {
-                    name: "one".to_owned(),
-                    points: vec![(1.0, 100_000.0), (10_000.0, 90_000.0)],
-                },
-                Line {
-                    name: "many".to_owned(),
-                    points: vec![(1.0, 80_000.0), (10_000.0, 2_000.0)],
-                },
+                line("one", &[(1.0, 100_000.0), (10_000.0, 90_000.0)]),
+                line("many", &[(1.0, 80_000.0), (10_000.0, 2_000.0)]),
             ],
+            ..Chart::default()
         };
-        let svg = chart.to_svg();
-        assert_eq!(svg.matches("<polyline").count(), 2);
-        assert_eq!(svg.matches("<circle").count(), 4);
-        assert!(svg.contains("throughput &amp; topics") && svg.contains(">10k<"));
+        for logarithmic in [false, true] {
+            chart.logarithmic = logarithmic;
+            let svg = chart.to_svg();
+            assert_eq!(svg.matches("<polyline").count(), 2);
+            assert_eq!(svg.matches("<circle").count(), 4);
+            assert!(svg.contains("throughput &amp; topics") && svg.contains(">10k<"));
+            assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct CopiesArgs {
 }
 
 /// One transfer.
-#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Transfer {
     /// From the first call to the last byte taken by the socket, seconds.
     pub seconds: f64,

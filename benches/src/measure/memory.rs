@@ -32,6 +32,7 @@ impl MemoryLimit {
         };
         let home = own_group().map_err(|e| unsupported("this process's group is unknown", &e))?;
         let group = Path::new(CONTROLLER).join(format!("mainstem-bench-{}", std::process::id()));
+        remove_left_behind();
         fs::create_dir(&group).map_err(|e| unsupported("no group can be made", &e))?;
         let limit = Self { group, home };
         fs::write(
@@ -48,6 +49,20 @@ impl Drop for MemoryLimit {
     fn drop(&mut self) {
         // An empty group that is left behind does no harm; what it had in its charge moves to its parent.
         let _ = move_to(&self.home).and_then(|()| fs::remove_dir(&self.group));
+    }
+}
+
+/// Groups of processes that were killed; one that has a process refuses to go.
+fn remove_left_behind() {
+    let groups = fs::read_dir(CONTROLLER).into_iter().flatten().flatten();
+    for group in groups {
+        if group
+            .file_name()
+            .to_string_lossy()
+            .starts_with("mainstem-bench-")
+        {
+            let _ = fs::remove_dir(group.path());
+        }
     }
 }
 

@@ -94,6 +94,11 @@ impl CellResult {
             .map(|d| d.written_bytes as f64 / self.bytes.max(1) as f64)
     }
 
+    /// Flush requests that the device got for each message.
+    pub fn device_flushes_per_message(&self) -> Option<f64> {
+        self.device.map(|d| self.per_message(d.flushes as f64))
+    }
+
     fn per_message(&self, total: f64) -> f64 {
         total / self.messages.max(1) as f64
     }

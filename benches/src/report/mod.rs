@@ -1,0 +1,195 @@
+//! The report: measures what a profile plans, keeps every figure as soon as it is there, and writes the page, its plots
+//! and the raw results. Owns the order of things and the interruption; figures come from `task`, the page from `page`.
+
+mod check;
+mod conclusion;
+mod figures;
+mod page;
+pub mod plan;
+mod plots;
+mod progress;
+pub mod task;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::layout::sweep::Profile;
+use crate::measure::{Machine, Scratch};
+use crate::results::Results;
+use figures::Published;
+use plan::{Planned, plan};
+use progress::Progress;
+use task::Entry;
+
+/// What to measure and where to write it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReportArgs {
+    /// How much is measured
+    #[arg(long, value_enum, default_value = "quick")]
+    profile: Profile,
+    /// Write nothing, but say which published figures the new run contradicts
+    #[arg(long)]
+    check: bool,
+    /// Directory of the page; plots and raw results go into its subdirectory benchmarks/
+    #[arg(long, default_value = "docs")]
+    docs: PathBuf,
+    /// Directory for the data; each run removes its own
+    #[arg(long, default_value = "target")]
+    dir: PathBuf,
+    /// Forget what an interrupted run has measured
+    #[arg(long)]
+    anew: bool,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A measurement failed.
+    #[error(
+        "{task}: {cause}\n{kept} of {planned} figures are kept in {state}; the same command goes on from there"
+    )]
+    Task {
+        /// which
+        task: String,
+        /// why
+        cause: io::Error,
+        /// measured until now
+        kept: usize,
+        /// in all
+        planned: usize,
+        /// where
+        state: String,
+    },
+    /// Another report is being made with the same directory.
+    #[error(
+        "another report is being made in {0}; wait for it, or name another directory with --dir"
+    )]
+    Busy(String),
+    /// There is nothing to compare with.
+    #[error("{path}: {cause}; make a report first (without --check)")]
+    Unpublished {
+        /// where it should be
+        path: String,
+        /// why not
+        cause: io::Error,
+    },
+    /// Published figures do not hold.
+    #[error("{0} published figures are contradicted")]
+    Contradicted(usize),
+    /// A file.
+    #[error("{0}")]
+    File(#[from] io::Error),
+}
+
+/// Measures what is missing and writes the report, or compares with the one that is there.
+///
+/// # Errors
+/// See [`ReportError`]; what was measured until then is kept.
+pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
+    let published_at = args.docs.join("benchmarks/results.json");
+    let published = args
+        .check
+        .then(|| Published::read(&published_at))
+        .transpose()
+        .map_err(|cause| ReportError::Unpublished {
+            path: published_at.display().to_string(),
+            cause,
+        })?;
+    fs::create_dir_all(&args.dir)?;
+    let dir = args.dir.join("mainstem-benchmarks");
+    let _lock = lock(&dir)?;
+    let state = state_file(args, &dir);
+    if args.anew {
+        remove_if_there(&state)?;
+    }
+    let plan = plan(args.profile);
+    let mut results = Results::open(&state)?;
+    measure(&plan, &dir, &state, &mut results)?;
+    let entries: Vec<Entry> = results.items().to_vec();
+    let run = Published {
+        profile: args.profile,
+        machine: Machine::describe(&args.dir),
+        entries,
+    };
+    if let Some(published) = published {
+        let contradictions = check::compare(&published, &run);
+        print!("{}", contradictions.text);
+        remove_if_there(&state)?;
+        return match contradictions.count {
+            0 => Ok(()),
+            count => Err(ReportError::Contradicted(count)),
+        };
+    }
+    page::write(&run, &args.docs)?;
+    run.write(&published_at)?;
+    remove_if_there(&state)?;
+    eprintln!("written: {}", args.docs.join("benchmarks.md").display());
+    Ok(())
+}
+
+/// Results of a run that is under way; a comparison has its own.
+fn state_file(args: &ReportArgs, dir: &Path) -> PathBuf {
+    let profile = match args.profile {
+        Profile::Quick => "quick",
+        Profile::Full => "full",
+    };
+    let purpose = if args.check { "-check" } else { "" };
+    dir.with_file_name(format!("benchmarks-{profile}{purpose}.jsonl"))
+}
+
+fn measure(
+    plan: &[Planned],
+    dir: &Path,
+    state: &Path,
+    results: &mut Results<Entry>,
+) -> Result<(), ReportError> {
+    let made = |results: &Results<Entry>, planned: &Planned| {
+        results
+            .items()
+            .iter()
+            .any(|e| e.task == planned.task && e.round == planned.round)
+    };
+    let missing: Vec<&Planned> = plan.iter().filter(|p| !made(results, p)).collect();
+    let mut progress = Progress::new(plan, &missing);
+    progress::tell_of_interruptions(dir, state)?;
+    let scratch = Scratch::new(dir.to_owned())?;
+    for planned in missing {
+        progress.next(planned);
+        let start = Instant::now();
+        let figures = planned
+            .task
+            .run(scratch.path())
+            .map_err(|cause| ReportError::Task {
+                task: planned.task.key(),
+                cause,
+                kept: results.items().len(),
+                planned: plan.len(),
+                state: state.display().to_string(),
+            })?;
+        results.add(Entry {
+            task: planned.task.clone(),
+            round: planned.round,
+            took_seconds: start.elapsed().as_secs_f64(),
+            figures,
+        })?;
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// Held as long as the file is open.
+fn lock(dir: &Path) -> Result<File, ReportError> {
+    let file = File::create(dir.with_extension("lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| ReportError::Busy(dir.display().to_string()))?;
+    Ok(file)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}

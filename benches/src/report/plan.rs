@@ -1,0 +1,108 @@
+//! What each profile measures, in which order: round by round, and within a round the contestants of one comparison one
+//! after the other, so that a machine whose speed drifts treats all alike, and a run that is broken off has something of all.
+
+use super::task::Task;
+use crate::ceilings::CEILINGS;
+use crate::copies::{ALL_WAYS, Cache, pulls};
+use crate::layout::EngineKind;
+use crate::layout::sweep::{self, ENGINES, Profile};
+use crate::locks::{self, LOCKS};
+
+/// A task and which time it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What.
+    pub task: Task,
+    /// From 0.
+    pub round: usize,
+}
+
+/// Everything that the profile measures.
+pub fn plan(profile: Profile) -> Vec<Planned> {
+    let tasks = tasks(profile);
+    let rounds = tasks.iter().map(|(_, rounds)| *rounds).max().unwrap_or(0);
+    (0..rounds)
+        .flat_map(|round| {
+            tasks
+                .iter()
+                .filter(move |(_, rounds)| round < *rounds)
+                .map(move |(task, _)| Planned {
+                    task: task.clone(),
+                    round,
+                })
+        })
+        .collect()
+}
+
+/// Each task with its number of rounds.
+fn tasks(profile: Profile) -> Vec<(Task, usize)> {
+    let quick = profile == Profile::Quick;
+    let pick = |quickly: u64, fully: u64| if quick { quickly } else { fully };
+    let some = pick(2, 5) as usize;
+    let mut tasks: Vec<(Task, usize)> = CEILINGS
+        .into_iter()
+        .map(|ceiling| (Task::Ceiling(ceiling), some))
+        .collect();
+    for step in sweep::plan(profile) {
+        let rounds = step.rounds(profile);
+        tasks.extend(
+            step.engines()
+                .map(|engine| (Task::Layout(step.clone(), engine), rounds)),
+        );
+    }
+    // Syncs play no part in it.
+    let engines = ENGINES
+        .into_iter()
+        .filter(|e| *e != EngineKind::KafkaSyncfs);
+    tasks.extend(engines.map(|engine| {
+        let mib = pick(64, 512);
+        (Task::Losses { engine, mib }, some)
+    }));
+    for cache in [Cache::Warm, Cache::Cold] {
+        for way in ALL_WAYS {
+            let megabytes = 200;
+            let task = Task::Copies {
+                way,
+                cache,
+                megabytes,
+            };
+            tasks.push((task, some));
+        }
+    }
+    tasks.extend(pulls::cases().into_iter().map(|case| {
+        let mib = pick(32, 256);
+        (Task::Pulls { case, mib }, some)
+    }));
+    let cells = if quick {
+        locks::short_study(300)
+    } else {
+        locks::full_study(500)
+    };
+    for cell in cells {
+        tasks.extend(LOCKS.map(|lock| (Task::Locks(cell, lock), pick(2, 3) as usize)));
+    }
+    tasks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profiles_take_about_the_time_that_they_say() {
+        let minutes = |profile| plan(profile).iter().map(|p| p.task.weight()).sum::<f64>() / 60.0;
+        let (quick, full) = (minutes(Profile::Quick), minutes(Profile::Full));
+        assert!((1.5..4.0).contains(&quick), "quick: {quick} minutes");
+        assert!((40.0..75.0).contains(&full), "full: {full} minutes");
+    }
+
+    #[test]
+    fn nothing_is_planned_twice() {
+        for profile in [Profile::Quick, Profile::Full] {
+            let plan = plan(profile);
+            for (i, planned) in plan.iter().enumerate() {
+                assert!(!plan[..i].contains(planned), "{}", planned.task.key());
+            }
+        }
+    }
+}

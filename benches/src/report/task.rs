@@ -1,0 +1,177 @@
+//! One thing that a report measures, and what came of it. Owns the dispatch to the benchmarks; promises that a task whose
+//! machine lacks something is skipped with the reason, and that any other failure is the caller's to see.
+
+use std::io;
+use std::path::Path;
+
+use crate::ceilings::Ceiling;
+use crate::copies::pulls::{self, PullCase};
+use crate::copies::{self, Cache, Transfer, Way};
+use crate::layout::losses::{self, Losses};
+use crate::layout::sweep::{self, Step};
+use crate::layout::workload::{CellResult, run_cell};
+use crate::layout::{EngineKind, Mode};
+use crate::locks::{self, Lock, LockCell, LockResult};
+use crate::measure::Scratch;
+
+/// What is to be measured.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// A limit of the machine.
+    Ceiling(Ceiling),
+    /// A cell of the sweep by an engine.
+    Layout(Step, EngineKind),
+    /// What a single log should lose.
+    Losses {
+        /// by whom
+        engine: EngineKind,
+        /// bodies written, MiB
+        mib: u64,
+    },
+    /// A file into a socket.
+    Copies {
+        /// how
+        way: Way,
+        /// where its pages are
+        cache: Cache,
+        /// its size, MB
+        megabytes: u64,
+    },
+    /// Messages into a socket.
+    Pulls {
+        /// how
+        case: PullCase,
+        /// their bodies, MiB
+        mib: u64,
+    },
+    /// A point of the lock study.
+    Locks(LockCell, Lock),
+}
+
+/// What came of a task.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Figures {
+    /// In the ceiling's unit.
+    Ceiling(f64),
+    /// Of a cell.
+    Layout(CellResult),
+    /// Of the losses.
+    Losses(Losses),
+    /// Of a file.
+    Copies(Transfer),
+    /// Of pulls, with the number of messages.
+    Pulls(Transfer, u64),
+    /// Of a lock.
+    Locks(LockResult),
+    /// The machine lacks what it needs; the reason.
+    Skipped(String),
+}
+
+/// A line of the results.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Entry {
+    /// What was measured.
+    pub task: Task,
+    /// For which time, from 0.
+    pub round: usize,
+    /// How long it took, preparation and removal included, seconds.
+    pub took_seconds: f64,
+    /// What came of it.
+    pub figures: Figures,
+}
+
+impl Task {
+    /// Measures once, with data below `dir`.
+    ///
+    /// # Errors
+    /// Whatever the benchmark met, but for what the machine does not offer.
+    pub fn run(&self, dir: &Path) -> io::Result<Figures> {
+        match self.measure(dir) {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(Figures::Skipped(e.to_string())),
+            other => other,
+        }
+    }
+
+    fn measure(&self, dir: &Path) -> io::Result<Figures> {
+        Ok(match self {
+            Self::Ceiling(ceiling) => Figures::Ceiling(ceiling.measure(dir)?),
+            Self::Layout(step, engine) => {
+                let options = sweep::options(&step.cell);
+                Figures::Layout(run_cell(*engine, &step.cell, dir, &options)?)
+            }
+            Self::Losses { engine, mib } => Figures::Losses(losses::run_case(*engine, *mib, dir)?),
+            Self::Copies {
+                way,
+                cache,
+                megabytes,
+            } => {
+                let scratch = Scratch::new(dir.join("copies"))?;
+                let path = copies::write_file(scratch.path(), megabytes * 1_000_000)?;
+                Figures::Copies(copies::transfer(*way, &path, *cache)?)
+            }
+            Self::Pulls { case, mib } => {
+                let (transfer, messages) = pulls::run_case(case, *mib, dir)?;
+                Figures::Pulls(transfer, messages)
+            }
+            Self::Locks(cell, lock) => Figures::Locks(locks::run_cell(cell, *lock, dir)?),
+        })
+    }
+
+    /// What it is, for progress and comparison; the same for both profiles though they differ in size.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Ceiling(ceiling) => format!("ceiling: {}", ceiling.names().0),
+            Self::Layout(step, engine) => format!(
+                "layout, {} {}, {}: {}",
+                step.factor,
+                step.value,
+                step.cell.mode.name(),
+                engine.name()
+            ),
+            Self::Losses { engine, .. } => format!("losses: {}", engine.name()),
+            Self::Copies { way, cache, .. } => format!("copies, {cache:?}: {}", way.name()),
+            Self::Pulls { case, .. } => format!("pulls: {}", case.names().join(", ")),
+            Self::Locks(cell, lock) => format!(
+                "locks, {} threads, {}, {} B: {}",
+                cell.threads,
+                cell.mode.name(),
+                cell.size,
+                lock.name()
+            ),
+        }
+    }
+
+    /// A guess at the seconds that it takes, for the estimate of what remains; its scale is found out while running.
+    pub fn weight(&self) -> f64 {
+        match self {
+            Self::Ceiling(_) => 0.7,
+            Self::Layout(step, engine) => {
+                let cell = &step.cell;
+                let partitions = f64::from(cell.all_partitions());
+                // Creation and removal of files, then writing, by what each engine does for a partition.
+                let (seconds_per_partition, mib_per_second) = match (engine, cell.mode) {
+                    (EngineKind::Mainstem, Mode::Async) => (0.004, 150.0),
+                    (EngineKind::Mainstem, Mode::Durable) => (0.004, 90.0),
+                    (EngineKind::ControlOne, _) => (0.0, 120.0),
+                    (EngineKind::Kafka, Mode::Durable) if partitions > 8.0 => (0.003, 17.0),
+                    (EngineKind::ControlMany, Mode::Durable) if partitions > 8.0 => (0.0002, 19.0),
+                    (EngineKind::ControlMany, _) => (0.0002, 120.0),
+                    (EngineKind::Kafka | EngineKind::KafkaSyncfs, _) => (0.003, 70.0),
+                };
+                let paced = if cell.rate > 0 {
+                    cell.messages() as f64 / cell.rate as f64
+                } else {
+                    0.0
+                };
+                let mib = cell.bytes as f64 / f64::from(1 << 20);
+                0.3 + partitions * seconds_per_partition + (mib / mib_per_second).max(paced)
+            }
+            Self::Losses { mib, .. } => 1.0 + *mib as f64 / 100.0,
+            Self::Copies { megabytes, .. } => 0.3 + *megabytes as f64 / 300.0,
+            Self::Pulls { mib, .. } => 0.5 + *mib as f64 / 100.0,
+            Self::Locks(cell, _) => 0.3 + cell.millis as f64 / 1e3,
+        }
+    }
+}

@@ -21,6 +21,8 @@ const INK: &str = "#808080";
 pub struct Line {
     /// Its name in the legend.
     pub name: String,
+    /// Its colour's number, the same in every chart that it is in.
+    pub colour: usize,
     /// Points as x (above 0) and the runs' spread.
     pub points: Vec<(f64, Spread)>,
 }
@@ -116,7 +118,7 @@ impl Chart {
 
 impl Line {
     fn draw(&self, i: usize, scale: &Scale, svg: &mut String) {
-        let colour = COLOURS[i % COLOURS.len()];
+        let colour = COLOURS[self.colour % COLOURS.len()];
         // Lines that lie upon each other stay apart at their whiskers.
         let shift = (i as f64 - 2.0) * 2.0;
         let path: Vec<String> = self
@@ -218,13 +220,13 @@ impl Scale {
     }
 }
 
-/// The next of 1, 2, 4, 5, 8, 10 times a power of ten, so that quarters of it are short numbers.
+/// The next number above whose quarters are short.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
-    let step = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0]
+    let step = [1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
         .into_iter()
         .find(|s| s * power >= value)
         .unwrap_or(10.0);
@@ -263,6 +265,7 @@ mod tests {
         };
         Line {
             name: name.to_owned(),
+            colour: 0,
             points: points.iter().map(|(x, y)| (*x, spread(*y))).collect(),
         }
     }

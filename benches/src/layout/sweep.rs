@@ -15,7 +15,7 @@ use crate::results::Results;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// About three minutes: topics only, two rounds
+    /// About three minutes: topics only, three rounds
     Quick,
     /// About an hour: every factor, three to five rounds
     Full,
@@ -171,7 +171,7 @@ impl Step {
     /// Runs of this cell by each engine.
     pub fn rounds(&self, profile: Profile) -> usize {
         match profile {
-            Profile::Quick => 2,
+            Profile::Quick => 3,
             Profile::Full if self.factor == "topics" && self.cell.topics < MANY_PARTITIONS => 5,
             Profile::Full => 3,
         }

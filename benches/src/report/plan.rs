@@ -1,5 +1,6 @@
-//! What each profile measures, in which order: round by round, and within a round the contestants of one comparison one
-//! after the other, so that a machine whose speed drifts treats all alike, and a run that is broken off has something of all.
+//! What each profile measures, in which order: round by round, within a round the contestants of one comparison one after
+//! the other, and every second round backwards, so that neither a machine whose speed drifts nor what ran before favours
+//! anyone, and a run that is broken off has something of all.
 
 use super::task::Task;
 use crate::ceilings::CEILINGS;
@@ -23,13 +24,18 @@ pub fn plan(profile: Profile) -> Vec<Planned> {
     let rounds = tasks.iter().map(|(_, rounds)| *rounds).max().unwrap_or(0);
     (0..rounds)
         .flat_map(|round| {
-            tasks
+            let mut of_round: Vec<Planned> = tasks
                 .iter()
-                .filter(move |(_, rounds)| round < *rounds)
-                .map(move |(task, _)| Planned {
+                .filter(|(_, rounds)| round < *rounds)
+                .map(|(task, _)| Planned {
                     task: task.clone(),
                     round,
                 })
+                .collect();
+            if round % 2 == 1 {
+                of_round.reverse();
+            }
+            of_round
         })
         .collect()
 }
@@ -38,7 +44,9 @@ pub fn plan(profile: Profile) -> Vec<Planned> {
 fn tasks(profile: Profile) -> Vec<(Task, usize)> {
     let quick = profile == Profile::Quick;
     let pick = |quickly: u64, fully: u64| if quick { quickly } else { fully };
-    let some = pick(2, 5) as usize;
+    // An even number: each lock is as often before the other as behind it.
+    let lock_rounds = 4;
+    let some = pick(3, 5) as usize;
     let mut tasks: Vec<(Task, usize)> = CEILINGS
         .into_iter()
         .map(|ceiling| (Task::Ceiling(ceiling), some))
@@ -79,7 +87,7 @@ fn tasks(profile: Profile) -> Vec<(Task, usize)> {
         locks::full_study(500)
     };
     for cell in cells {
-        tasks.extend(LOCKS.map(|lock| (Task::Locks(cell, lock), pick(2, 3) as usize)));
+        tasks.extend(LOCKS.map(|lock| (Task::Locks(cell, lock), lock_rounds)));
     }
     tasks
 }

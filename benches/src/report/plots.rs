@@ -74,8 +74,10 @@ fn plot(name: &str, mode: Mode, title: &str, unit: &str, lines: Vec<Line>) -> Pl
 fn lines_over_topics(run: &Published, steps: &[Step], figure: Figure) -> Vec<Line> {
     ENGINES
         .into_iter()
-        .map(|engine| Line {
+        .enumerate()
+        .map(|(colour, engine)| Line {
             name: engine.name().to_owned(),
+            colour,
             points: steps
                 .iter()
                 .filter_map(|step| {
@@ -95,7 +97,8 @@ fn latency(run: &Published, steps: &[Step], mode: Mode) -> Option<Plot> {
     let mut names = Vec::new();
     let lines = ENGINES
         .into_iter()
-        .map(|engine| {
+        .enumerate()
+        .map(|(colour, engine)| {
             let mut points: Vec<(f64, Spread)> = Vec::new();
             for (i, place) in places.into_iter().enumerate() {
                 let figure = |r: &CellResult| r.latency.named().get(i).map(|(_, us)| *us);
@@ -103,6 +106,7 @@ fn latency(run: &Published, steps: &[Step], mode: Mode) -> Option<Plot> {
             }
             Line {
                 name: engine.name().to_owned(),
+                colour,
                 points,
             }
         })

@@ -88,6 +88,8 @@ impl Task {
     /// # Errors
     /// Whatever the benchmark met, but for what the machine does not offer.
     pub fn run(&self, dir: &Path) -> io::Result<Figures> {
+        // What is unwritten from the task before is not this one's.
+        rustix::fs::syncfs(std::fs::File::open(dir)?)?;
         match self.measure(dir) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(Figures::Skipped(e.to_string())),
             other => other,

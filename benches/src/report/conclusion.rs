@@ -37,7 +37,7 @@ fn overlap(a: Spread, b: Spread) -> bool {
 /// "2.1 times", or that there is no telling them apart.
 fn times(a: Spread, b: Spread) -> String {
     if overlap(a, b) {
-        format!("{:.2} times, within the spread,", ratio(a, b))
+        format!("{:.2} times (within the spread)", ratio(a, b))
     } else {
         format!("{:.2} times", ratio(a, b))
     }
@@ -79,7 +79,7 @@ fn flatness(run: &Published, mode: Mode) -> Option<String> {
     Some(format!(
         "**{} appends, from 1 to {} topics.** {verdict} Kept of the rate with one topic: mainstem {:.0} %, Kafka's layout \
          {:.0} %, control in one log {:.0} %, control in a log per partition {:.0} %. With {} topics mainstem has {head_to_head} \
-         the rate of Kafka's layout with a parallel group commit.",
+         the rate of Kafka's layout.",
         capitalised(mode.name()),
         last.cell.topics,
         ours * 100.0,
@@ -151,7 +151,7 @@ fn hot_partition(run: &Published) -> Option<String> {
     }
     Some(format!(
         "**One hot partition.** With a single partition Kafka's layout is a single log too, without a second index to keep: \
-         mainstem's rate is, {}, that of Kafka's layout.",
+         mainstem's rate is {} that of Kafka's layout.",
         parts.join(" and ")
     ))
 }

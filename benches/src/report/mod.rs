@@ -38,6 +38,9 @@ pub struct ReportArgs {
     /// Directory for the data; each run removes its own
     #[arg(long, default_value = "target")]
     dir: PathBuf,
+    /// Measure nothing, but write the page and its plots anew from the published results
+    #[arg(long, conflicts_with_all = ["check", "anew"])]
+    rewrite: bool,
     /// Forget what an interrupted run has measured
     #[arg(long)]
     anew: bool,
@@ -68,7 +71,7 @@ pub enum ReportError {
     )]
     Busy(String),
     /// There is nothing to compare with.
-    #[error("{path}: {cause}; make a report first (without --check)")]
+    #[error("{path}: {cause}; make a report first (without --check or --rewrite)")]
     Unpublished {
         /// where it should be
         path: String,
@@ -89,14 +92,16 @@ pub enum ReportError {
 /// See [`ReportError`]; what was measured until then is kept.
 pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     let published_at = args.docs.join("benchmarks/results.json");
-    let published = args
-        .check
+    let published = (args.check || args.rewrite)
         .then(|| Published::read(&published_at))
         .transpose()
         .map_err(|cause| ReportError::Unpublished {
             path: published_at.display().to_string(),
             cause,
         })?;
+    if let (true, Some(published)) = (args.rewrite, &published) {
+        return Ok(page::write(published, &args.docs)?);
+    }
     fs::create_dir_all(&args.dir)?;
     let dir = args.dir.join("mainstem-benchmarks");
     let _lock = lock(&dir)?;

@@ -124,7 +124,8 @@ fn map_or_write(run: &Published) -> Option<String> {
         let ours = rate(run, step, EngineKind::Mainstem)?;
         let control = rate(run, step, EngineKind::ControlOne)?;
         let faults = run.cell(step, EngineKind::Mainstem, |r| {
-            Some(r.counters.minor_faults as f64 / r.messages.max(1) as f64)
+            let faults = r.counters.minor_faults + r.counters.major_faults;
+            Some(faults as f64 / r.messages.max(1) as f64)
         })?;
         parts.push(format!(
             "{}: {} its rate, with {:.2} page faults a message",

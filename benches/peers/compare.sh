@@ -130,7 +130,7 @@ kafka_produce() { # FLUSH LOAD COUNT PROPERTIES...: into the topic `load`
     --throughput -1 --producer-props "bootstrap.servers=$broker" acks=1 "$@" 2>&1 | grep 'records sent' | tail -1)
   # "300000 records sent, 61349.7 records/sec (59.91 MB/sec), 304.17 ms avg latency, 541.00 ms max latency, 273 ms 50th, 498 ms 95th, ..."
   sed -E 's/,//g' <<< "$result" | awk -v cpu=$(($(cpu_us "$pid") - before)) -v n="$messages" -v size="$size" -v rss="$(anonymous_mib)" -v flush="$flush" -v load="$load" '
-    { for (i = 2; i <= NF; i++) { if ($i == "records/sec") rate = $(i - 1); if ($i == "50th") p50 = $(i - 2); if ($i == "99th") p99 = $(i - 2); if ($i == "99.9th") p999 = $(i - 2) } }
+    { for (i = 2; i <= NF; i++) { if ($i == "records/sec") rate = $(i - 1); if ($i == "50th") p50 = $(i - 2); if ($i == "99th") p99 = $(i - 2); if ($i ~ /^99.9th/) p999 = $(i - 2) } }
     END { printf "|kafka|%s|%s|%.0f|%.0f|%d|%d|%d||%.1f|%s|\n", flush, load, rate, rate * size / 1e6, p50 * 1000, p99 * 1000, p999 * 1000, cpu / n, rss }' >> "$rows"
 }
 

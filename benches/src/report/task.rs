@@ -154,13 +154,13 @@ impl Task {
                 let partitions = f64::from(cell.all_partitions());
                 // Creation and removal of files, then writing, by what each engine does for a partition.
                 let (seconds_per_partition, mib_per_second) = match (engine, cell.mode) {
-                    (EngineKind::Mainstem, Mode::Async) => (0.004, 150.0),
+                    (EngineKind::Mainstem, Mode::Async) => (0.004, 220.0),
                     (EngineKind::Mainstem, Mode::Durable) => (0.004, 90.0),
-                    (EngineKind::ControlOne, _) => (0.0, 120.0),
+                    (EngineKind::ControlOne, _) => (0.0, 140.0),
                     (EngineKind::Kafka, Mode::Durable) if partitions > 8.0 => (0.003, 17.0),
                     (EngineKind::ControlMany, Mode::Durable) if partitions > 8.0 => (0.0002, 19.0),
                     (EngineKind::ControlMany, _) => (0.0002, 120.0),
-                    (EngineKind::Kafka | EngineKind::KafkaSyncfs, _) => (0.003, 70.0),
+                    (EngineKind::Kafka | EngineKind::KafkaSyncfs, _) => (0.003, 130.0),
                 };
                 let paced = if cell.rate > 0 {
                     cell.messages() as f64 / cell.rate as f64
@@ -168,11 +168,11 @@ impl Task {
                     0.0
                 };
                 let mib = cell.bytes as f64 / f64::from(1 << 20);
-                0.3 + partitions * seconds_per_partition + (mib / mib_per_second).max(paced)
+                0.1 + partitions * seconds_per_partition + (mib / mib_per_second).max(paced)
             }
-            Self::Losses { mib, .. } => 1.0 + *mib as f64 / 100.0,
-            Self::Copies { megabytes, .. } => 0.3 + *megabytes as f64 / 300.0,
-            Self::Pulls { mib, .. } => 0.5 + *mib as f64 / 100.0,
+            Self::Losses { mib, .. } => 0.2 + *mib as f64 / 300.0,
+            Self::Copies { megabytes, .. } => 0.1 + *megabytes as f64 / 600.0,
+            Self::Pulls { mib, .. } => 0.1 + *mib as f64 / 200.0,
             Self::Locks(cell, _) => 0.3 + cell.millis as f64 / 1e3,
         }
     }

@@ -142,8 +142,14 @@ impl<'a> IndexVerifier<'a> {
             if known.is_some() || (clean && !own) {
                 self.waiting.push((name.clone(), header, slots_through));
             } else {
+                // So is one that was being made when the broker died.
+                let severity = if clean {
+                    Severity::Rebuilt
+                } else {
+                    Severity::Expected
+                };
                 findings.add(
-                    Severity::Rebuilt,
+                    severity,
                     &path_of(name),
                     None,
                     "index file that no state describes",

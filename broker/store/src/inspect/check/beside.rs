@@ -43,8 +43,13 @@ impl Inspection {
                 .exists(checkpoint::PATH)
                 .map_err(InspectError::io("look for", disk.display(checkpoint::PATH)))?
             {
+                let severity = if self.clean() {
+                    Severity::Rebuilt
+                } else {
+                    Severity::Expected
+                };
                 findings.add(
-                    Severity::Rebuilt,
+                    severity,
                     checkpoint::PATH,
                     None,
                     "it is too short to be a checkpoint",

@@ -1,14 +1,6 @@
 //! A name server and brokers over real sockets that do as they are told: answer, stay silent, refuse, close, be slow. They
 //! store messages in memory and speak just enough of the protocol for producers and consumers.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    clippy::unwrap_used,
-    missing_docs,
-    unreachable_pub
-)]
-
 pub mod broker;
 pub mod name_server;
 pub mod server;

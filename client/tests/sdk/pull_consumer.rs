@@ -1,15 +1,11 @@
 //! Pull consumers against a watched broker.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{FakeBroker, FakeNameServer, Reaction, eventually};
 use mainstem_client::{ConsumeError, ConsumeFrom, MessageQueue, PullConsumer, ReceivedMessage};
 use mainstem_common::remoting::Command;
 use mainstem_common::remoting::code::{request, response};
-use support::{FakeBroker, FakeNameServer, Reaction, eventually};
 
 const LONG: Duration = Duration::from_secs(20);
 

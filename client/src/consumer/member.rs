@@ -23,6 +23,9 @@ use super::subscription::Subscription;
 use crate::error::ConsumeError;
 use crate::instance::Instance;
 
+/// A failure that goes on is logged every so many times.
+pub(crate) const LOG_EVERY: u32 = 32;
+
 /// How the members of a group divide the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sharing {
@@ -323,11 +326,17 @@ impl Member {
     pub(crate) async fn keep_committing(&self) {
         let mut ticks = tokio::time::interval(self.settings.commit_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failures = 0_u32;
         loop {
             ticks.tick().await;
-            if let Err(error) = self.commit().await {
-                tracing::warn!(group = %self.settings.group, %error, "offsets not committed, trying again");
+            let Err(error) = self.commit().await else {
+                failures = 0;
+                continue;
+            };
+            if failures.is_multiple_of(LOG_EVERY) {
+                tracing::warn!(group = %self.settings.group, failures, %error, "offsets not committed, trying again");
             }
+            failures = failures.saturating_add(1);
         }
     }
 

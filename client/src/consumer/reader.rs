@@ -10,7 +10,7 @@ use mainstem_common::remoting::code::response;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::member::Member;
+use super::member::{LOG_EVERY, Member};
 use super::process_queue::{FlowLimits, ProcessQueue};
 use super::pull::{self, Pull, PullStatus, Pulled, QueueNames};
 use super::subscription::Subscription;
@@ -22,8 +22,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// A broker that says "nothing" at once although it was asked to wait is asked again after this.
 const IDLE_PAUSE: Duration = Duration::from_millis(100);
-/// A failure that goes on is logged every so many times.
-const LOG_EVERY: u32 = 32;
 
 /// One queue while it is this consumer's.
 #[derive(Debug)]

@@ -23,11 +23,13 @@ const MAX_STARTS_AT_ONCE: usize = 64;
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 
 impl Member {
-    /// Rebalances at intervals, when a broker reports a change, and soon again while something is missing.
+    /// Rebalances at intervals, when a broker reports a change, when a route changes, and soon again while something is missing.
     pub(crate) async fn keep_balanced(self: Arc<Self>) {
         let mut unfinished = 0_u32;
+        let mut changes = self.instance().routes().changes();
         loop {
             let asked = self.rebalances_asked();
+            changes.mark_unchanged();
             let finished = self.rebalance().await;
             self.rebalance_done(asked);
             unfinished = if finished {
@@ -44,6 +46,7 @@ impl Member {
             };
             tokio::select! {
                 () = self.rebalance_wanted() => {}
+                _ = changes.changed() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

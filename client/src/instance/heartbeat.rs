@@ -19,10 +19,11 @@ pub(super) async fn keep_announcing(
     let mut ticks = tokio::time::interval(instance.options().heartbeat_interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut silent = BTreeSet::new();
+    let mut changes = instance.routes().changes();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = instance.routes().changed() => {}
+            _ = changes.changed() => {}
         }
         let failed = announce(instance, &data()).await;
         for broker in failed.difference(&silent) {

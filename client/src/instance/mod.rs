@@ -66,11 +66,12 @@ impl Instance {
             Arc::clone(&remoting),
             options.request_timeout,
         );
+        let stop = CancellationToken::new();
         let instance = Arc::new(Self {
             client_id: new_client_id(&options.name_servers),
             remoting,
-            routes: RouteTable::new(name_servers, default_topic),
-            stop: CancellationToken::new(),
+            routes: RouteTable::new(name_servers, default_topic, stop.clone()),
+            stop,
             tasks: TaskTracker::new(),
             options,
         });

@@ -11,7 +11,8 @@ use mainstem_common::remoting::Command;
 use mainstem_common::remoting::code::{request, response};
 use mainstem_common::remoting::headers::Topic;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{NameServers, TopicEntry, accept, bad_reply};
 use crate::error::{RequestError, RouteError};
@@ -44,7 +45,10 @@ struct Shared {
     health: Mutex<HashMap<String, Arc<BrokerHealth>>>,
     /// Refreshes under way, by topic.
     asking: Mutex<HashMap<String, watch::Receiver<Option<Found>>>>,
-    changed: Notify,
+    /// Counts changes of any route.
+    changes: watch::Sender<u64>,
+    /// Ends refreshes under way.
+    stop: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -54,7 +58,11 @@ struct Known {
 }
 
 impl RouteTable {
-    pub(crate) fn new(name_servers: NameServers, default_topic: Option<DefaultTopic>) -> Self {
+    pub(crate) fn new(
+        name_servers: NameServers,
+        default_topic: Option<DefaultTopic>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 name_servers,
@@ -62,7 +70,8 @@ impl RouteTable {
                 entries: RwLock::default(),
                 health: Mutex::default(),
                 asking: Mutex::default(),
-                changed: Notify::new(),
+                changes: watch::Sender::new(0),
+                stop,
             }),
         }
     }
@@ -123,9 +132,9 @@ impl RouteTable {
         drop(asking);
         let (shared, topic) = (Arc::clone(&self.shared), topic.to_owned());
         tokio::spawn(async move {
-            let found = shared.ask(&topic).await;
+            let found = shared.stop.run_until_cancelled(shared.ask(&topic)).await;
             shared.asking.lock().remove(&topic);
-            tell.send_replace(Some(found));
+            tell.send_replace(found);
         });
         answer
     }
@@ -167,9 +176,9 @@ impl RouteTable {
             .collect()
     }
 
-    /// Resolves when a route has changed since the last call. Meant for one waiter.
-    pub(crate) async fn changed(&self) {
-        self.shared.changed.notified().await;
+    /// Counts the changes of any route, for those who want to hear of them.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
     }
 }
 
@@ -260,7 +269,7 @@ impl Shared {
             brokers = entry.route().broker_datas.len(),
             "route changed"
         );
-        self.changed.notify_one();
+        self.changes.send_modify(|changes| *changes += 1);
         entry
     }
 

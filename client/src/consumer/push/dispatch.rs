@@ -49,6 +49,7 @@ impl QueueEvents for Shared {
             record.physical_offset,
         );
         self.handlers.spawn(async move {
+            let stop = shared.member.instance().stop_token().clone();
             let record = Record {
                 topic: &queue.topic,
                 broker_name: &queue.broker_name,
@@ -57,20 +58,29 @@ impl QueueEvents for Shared {
                 message_id: "",
                 origin_topic: &queue.topic,
             };
-            for _ in 0..UNREADABLE_ATTEMPTS {
-                match send_back_record(&shared.member, &record, Delay::DeadLetter, shared.settings.max_attempts).await {
-                    Ok(()) => return,
-                    Err(error) => {
-                        tracing::error!(topic = %queue.topic, physical_offset, %error, "an unreadable message was not put into the dead-letter topic");
-                    }
-                }
-                tokio::time::sleep(LOCAL_RETRY).await;
-            }
+            stop.run_until_cancelled(shared.bury(&record)).await;
         });
     }
 }
 
 impl Shared {
+    /// Puts a record that nobody can read into the dead-letter topic.
+    async fn bury(&self, record: &Record<'_>) {
+        for _ in 0..UNREADABLE_ATTEMPTS {
+            let max_attempts = self.settings.max_attempts;
+            match send_back_record(&self.member, record, Delay::DeadLetter, max_attempts).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(
+                        topic = record.topic, physical_offset = record.physical_offset, %error,
+                        "an unreadable message was not put into the dead-letter topic"
+                    );
+                }
+            }
+            tokio::time::sleep(LOCAL_RETRY).await;
+        }
+    }
+
     /// Hands out one queue's messages until the queue is taken away.
     async fn dispatch(self: &Arc<Self>, reader: &Arc<Reader>) {
         loop {

@@ -234,7 +234,7 @@ pub(crate) struct Produce {
     /// Requests under way at a time
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) in_flight: u32,
-    /// How long to go on trying to send a line that fails, e.g. 30s
+    /// How long to go on trying to send a line that fails, and to wait for servers that are not up yet, e.g. 30s
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) retry_for: Duration,
     #[command(flatten)]

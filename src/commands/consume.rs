@@ -72,6 +72,7 @@ async fn read(arguments: &Consume, consumer: &mut PullConsumer) -> Result<(), Fa
         .map_err(Failure::failed)?;
     let mut out = Output::stdout();
     let mut left = arguments.limit.unwrap_or(u64::MAX);
+    let mut looked_for_topic = end.is_some();
     while left > 0 {
         let wait = if end.is_some() { END_WAIT } else { FOLLOW_WAIT };
         let messages = tokio::select! {
@@ -91,6 +92,12 @@ async fn read(arguments: &Consume, consumer: &mut PullConsumer) -> Result<(), Fa
         if messages.is_empty() {
             if end.as_ref().is_some_and(|end| end.is_reached(consumer)) {
                 break;
+            }
+            if !looked_for_topic && consumer.assignment().is_empty() {
+                looked_for_topic = true;
+                if let Err(error) = consumer.end_offsets(&arguments.topic).await {
+                    eprintln!("mainstem: waiting for the topic: {error}");
+                }
             }
             if nobody_reads() {
                 return Err(Failure::PipeClosed);

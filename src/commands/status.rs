@@ -1,7 +1,9 @@
 //! `mainstem status`: brokers, topics, rates and lag; or, for health checks, only whether everything answers.
 
+use std::sync::Arc;
+
 use mainstem_client::{Admin, BrokerStatus};
-use mainstem_record::topic;
+use mainstem_record::topic as names_of;
 use serde::Serialize;
 
 use crate::arguments::{Format, Status};
@@ -10,13 +12,13 @@ use crate::commands::topic::names;
 use crate::failure::Failure;
 use crate::output::{Output, Table};
 
-/// Topics and groups that are asked for their figures, one request each; more would make a status a load of its own.
+/// Topics and groups that are asked for their figures, some requests each; more would make a status a load of its own.
 const MAX_SHOWN: usize = 500;
 
 /// Runs the command.
 pub(crate) fn run(arguments: &Status) -> Result<(), Failure> {
     client::run(async {
-        let admin = client::admin(&arguments.connect).await?;
+        let admin = Arc::new(client::admin(&arguments.connect).await?);
         if arguments.ready {
             ready(&admin).await
         } else {
@@ -97,29 +99,14 @@ struct Group {
     members: Option<usize>,
 }
 
-async fn show(admin: &Admin, format: Format) -> Result<(), Failure> {
+async fn show(admin: &Arc<Admin>, format: Format) -> Result<(), Failure> {
     let brokers = admin.brokers().await.map_err(Failure::failed)?;
     let mut left_out = 0;
     let mut names = names(admin, false).await?;
     left_out += names.len().saturating_sub(MAX_SHOWN);
     names.truncate(MAX_SHOWN);
-    let mut topics = Vec::new();
-    for name in names {
-        // A topic may be deleted while this runs.
-        if let Ok(stats) = admin.topic_stats(&name).await {
-            let messages = stats
-                .offset_table
-                .iter()
-                .map(|(_, offsets)| offsets.max_offset - offsets.min_offset)
-                .sum();
-            topics.push(Topic {
-                topic: name,
-                queues: stats.offset_table.len(),
-                messages,
-                put_per_second: stats.topic_put_tps,
-            });
-        }
-    }
+    let ask = |name| topic(Arc::clone(admin), name);
+    let topics = client::side_by_side(names, ask).await?;
     let groups = admin.groups().await.map_err(Failure::failed)?;
     let mut groups: Vec<String> = groups
         .into_keys()
@@ -127,27 +114,12 @@ async fn show(admin: &Admin, format: Format) -> Result<(), Failure> {
         .collect();
     left_out += groups.len().saturating_sub(MAX_SHOWN);
     groups.truncate(MAX_SHOWN);
-    let mut lags = Vec::new();
-    for group in groups {
-        if let Ok(lag) = admin.group_lag(&group, None).await {
-            let members = admin
-                .consumer_connections(&group)
-                .await
-                .ok()
-                .flatten()
-                .map(|connected| connected.connection_set.len());
-            lags.push(Group {
-                lag: lag.total(),
-                consumed_per_second: lag.consume_rate,
-                group,
-                members,
-            });
-        }
-    }
+    let ask = |name| group(Arc::clone(admin), name);
+    let groups = client::side_by_side(groups, ask).await?;
     let shown = Shown {
         brokers: brokers.iter().map(broker).collect(),
-        topics,
-        groups: lags,
+        topics: topics.into_iter().flatten().collect(),
+        groups: groups.into_iter().flatten().collect(),
         left_out,
     };
     let mut out = Output::stdout();
@@ -158,9 +130,37 @@ async fn show(admin: &Admin, format: Format) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
+/// What is shown of a topic; nothing of one that was deleted meanwhile.
+async fn topic(admin: Arc<Admin>, name: String) -> Option<Topic> {
+    let stats = admin.topic_stats(&name).await.ok()?;
+    let messages = stats
+        .offset_table
+        .iter()
+        .map(|(_, offsets)| offsets.max_offset - offsets.min_offset)
+        .sum();
+    Some(Topic {
+        topic: name,
+        queues: stats.offset_table.len(),
+        messages,
+        put_per_second: stats.topic_put_tps,
+    })
+}
+
+/// What is shown of a group; nothing of one that was deleted meanwhile.
+async fn group(admin: Arc<Admin>, name: String) -> Option<Group> {
+    let lag = admin.group_lag(&name, None).await.ok()?;
+    let connected = admin.consumer_connections(&name).await.ok().flatten();
+    Some(Group {
+        lag: lag.total(),
+        consumed_per_second: lag.consume_rate,
+        group: name,
+        members: connected.map(|connected| connected.connection_set.len()),
+    })
+}
+
 /// Groups of the system and its tools, which every broker has.
 fn is_builtin(group: &str) -> bool {
-    topic::is_system_group(group)
+    names_of::is_system_group(group)
         || group.starts_with("CID_ONS")
         || matches!(
             group,

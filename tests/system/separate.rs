@@ -1,6 +1,9 @@
 //! Name servers and brokers as processes of their own, several of each.
 
-use crate::support::{Start, eventually, expect_success, run_with_input, succeed};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+
+use crate::support::{Start, eventually, expect_success, run_with_input, succeed, text};
 
 #[test]
 fn a_topic_spans_two_brokers_known_to_two_name_servers() {
@@ -34,6 +37,51 @@ fn a_topic_spans_two_brokers_known_to_two_name_servers() {
         .collect();
     back.sort_unstable();
     assert_eq!(back, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn produce_waits_for_the_first_broker_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let name_server = Start::name_server().ready();
+    let mut produce = name_server
+        .client(&["produce", "early"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    produce.stdin.take().unwrap().write_all(b"line\n").unwrap();
+    let mut stderr = BufReader::new(produce.stderr.take().unwrap());
+    let mut told = String::new();
+    stderr.read_line(&mut told).unwrap();
+    assert!(
+        told.contains("waiting up to 30s") && told.contains("knows no broker"),
+        "{told}"
+    );
+    let address = name_server.name_server().to_string();
+    let _broker = Start::broker(&dir.path().join("a"), "broker-a", &address).ready();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert!(produce.wait().unwrap().success(), "{rest}");
+    assert!(rest.contains("1 messages acknowledged"), "{rest}");
+    assert_eq!(
+        succeed(&mut name_server.client(&["consume", "early", "--until-end"])),
+        "line\n"
+    );
+}
+
+#[test]
+fn produce_gives_up_when_no_broker_comes() {
+    let name_server = Start::name_server().ready();
+    let output = run_with_input(
+        &mut name_server.client(&["produce", "early", "--retry-for", "200ms"]),
+        b"line\n",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("knows no broker; start one"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]

@@ -2,14 +2,14 @@
 //! change, and of a new topic at once. One task per name server, so that a dead one holds up nobody; the connection
 //! stays open, for to a name server it is the broker's life.
 
+mod body;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mainstem_common::protocol::{
-    DataVersion, MASTER_ID, RegisterBrokerBody, TopicConfig, TopicTable, perm,
-};
+use mainstem_common::protocol::{DataVersion, MASTER_ID, TopicConfig, perm};
 use mainstem_common::remoting::code::{request, response};
 use mainstem_common::remoting::headers::{BrokerIdentity, DataVersionReply, RegisterBroker};
 use mainstem_common::remoting::{CallError, Command, RemotingClient};
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker_core::BrokerCore;
+use body::Body;
 
 /// Pause after a failed registration, doubled with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -131,7 +132,7 @@ impl Registration {
         wait: Duration,
     ) {
         let mut calls = JoinSet::new();
-        let body = body_of([topic.clone()], version);
+        let body = Body::of([topic.clone()], version);
         for index in 0..self.shared.servers.len() {
             let (registration, body) = (self.clone(), body.clone());
             calls.spawn(async move {
@@ -253,14 +254,14 @@ impl Registration {
         let configs = topics
             .iter()
             .map(|topic| core.registered_config(&topic.config));
-        self.call(server, body_of(configs, version), self.shared.timeout)
+        self.call(server, Body::of(configs, version), self.shared.timeout)
             .await
     }
 
     async fn call(
         &self,
         server: &NameServer,
-        body: Vec<u8>,
+        body: Body,
         timeout: Duration,
     ) -> Result<(), RegisterError> {
         let identity = &self.shared.identity;
@@ -272,13 +273,13 @@ impl Registration {
             ha_server_addr: &address,
             broker_id: MASTER_ID,
             enable_acting_master: Some(false),
-            compressed: Some(false),
-            body_crc32: Some((crc32fast::hash(&body) & 0x7fff_ffff) as i32),
+            compressed: Some(body.compressed),
+            body_crc32: Some((crc32fast::hash(&body.bytes) & 0x7fff_ffff) as i32),
             ..RegisterBroker::default()
         };
         let command = Command::request(request::REGISTER_BROKER)
             .with_header(&header)
-            .with_body(body);
+            .with_body(body.bytes);
         let reply = self
             .shared
             .client
@@ -332,19 +333,4 @@ impl BrokerCore {
             ..config.clone()
         }
     }
-}
-
-fn body_of(topics: impl IntoIterator<Item = TopicConfig>, data_version: DataVersion) -> Vec<u8> {
-    let body = RegisterBrokerBody {
-        filter_server_list: Vec::new(),
-        topic_config_serialize_wrapper: TopicTable {
-            data_version,
-            topic_config_table: topics
-                .into_iter()
-                .map(|topic| (topic.topic_name.clone(), topic))
-                .collect(),
-            ..TopicTable::default()
-        },
-    };
-    body.to_json()
 }

@@ -8,9 +8,8 @@ mod shape;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mainstem_client::{Message, MessageQueue, Producer};
+use mainstem_client::{Admin, Message, MessageQueue, Producer, RouteError};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinSet;
@@ -55,9 +54,10 @@ async fn produce(arguments: &Produce) -> Result<(), Failure> {
         .build()
         .await
         .map_err(Failure::failed)?;
+    let queues = queues(arguments, &producer).await?;
     let progress = Arc::new(Progress::start(input_bytes(arguments.file.as_deref())));
     let lines = read_lines(arguments.file.as_deref())?;
-    let result = send_all(arguments, &shape, &producer, lines, &progress).await;
+    let result = send_all(arguments, &shape, &producer, queues, lines, &progress).await;
     progress.finish(result.is_ok());
     producer.shutdown().await;
     result
@@ -90,10 +90,11 @@ async fn send_all(
     arguments: &Produce,
     shape: &Shape,
     producer: &Producer,
+    queues: Vec<MessageQueue>,
     mut lines: mpsc::Receiver<Result<Line, LineError>>,
     progress: &Arc<Progress>,
 ) -> Result<(), Failure> {
-    let mut lanes = Lanes::open(arguments, producer, progress).await?;
+    let mut lanes = Lanes::open(arguments, producer, queues, progress);
     loop {
         let line = tokio::select! {
             line = lines.recv() => line,
@@ -135,11 +136,12 @@ struct Lanes {
 }
 
 impl Lanes {
-    async fn open(
+    fn open(
         arguments: &Produce,
         producer: &Producer,
+        queues: Vec<MessageQueue>,
         progress: &Arc<Progress>,
-    ) -> Result<Lanes, Failure> {
+    ) -> Lanes {
         let batch = arguments.batch();
         let mut lanes = Lanes {
             inputs: Vec::new(),
@@ -149,11 +151,7 @@ impl Lanes {
             batch,
         };
         let queues: Vec<Option<MessageQueue>> = if arguments.ordered_by.is_some() {
-            queues(producer, &arguments.topic, arguments.retry_for)
-                .await?
-                .into_iter()
-                .map(Some)
-                .collect()
+            queues.into_iter().map(Some).collect()
         } else {
             vec![None; arguments.in_flight as usize]
         };
@@ -177,7 +175,7 @@ impl Lanes {
             };
             lanes.tasks.spawn(lane.run());
         }
-        Ok(lanes)
+        lanes
     }
 
     /// Puts a message into the lane of its order, or into the next one with room; waits while there is none.
@@ -234,25 +232,54 @@ fn lane_of(order: &str, lanes: usize) -> usize {
     hash.unsigned_abs() as usize % lanes.max(1)
 }
 
-/// The queues of the topic; waits for brokers to come up as long as lines are retried.
-async fn queues(
-    producer: &Producer,
-    topic: &str,
-    retry_for: Duration,
-) -> Result<Vec<MessageQueue>, Failure> {
-    let mut queues = client::patiently(
-        retry_for,
-        || producer.queues(topic),
-        mainstem_client::RouteError::can_retry,
-    )
-    .await?;
+/// Why the queues are not known.
+#[derive(Debug, thiserror::Error)]
+enum NoQueues {
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// Then nobody can tell whether there is such a topic, or make it.
+    #[error(
+        "the name server {name_servers} knows no broker; start one with `mainstem broker`, or `mainstem standalone`"
+    )]
+    NoBroker { name_servers: String },
+}
+
+impl NoQueues {
+    fn may_pass(&self) -> bool {
+        match self {
+            NoQueues::Route(error) => error.can_retry(),
+            NoQueues::NoBroker { .. } => true,
+        }
+    }
+}
+
+/// The queues of the topic; waits for servers to come up as long as lines are retried.
+async fn queues(arguments: &Produce, producer: &Producer) -> Result<Vec<MessageQueue>, Failure> {
+    let admin = client::admin(&arguments.connect).await?;
+    let ask = async || match producer.queues(&arguments.topic).await {
+        Err(RouteError::UnknownTopic { .. }) if knows_no_broker(&admin).await => {
+            Err(NoQueues::NoBroker {
+                name_servers: admin.name_servers().join(";"),
+            })
+        }
+        answer => Ok(answer?),
+    };
+    let queues = client::patiently(arguments.retry_for, ask, NoQueues::may_pass).await;
+    admin.shutdown().await;
+    let mut queues = queues?;
     if queues.is_empty() {
         return Err(Failure::failed(format!(
-            "topic {topic} has no queues to write to"
+            "topic {} has no queues to write to",
+            arguments.topic
         )));
     }
     queues.sort_by(|a, b| (&a.broker_name, a.queue_id).cmp(&(&b.broker_name, b.queue_id)));
     Ok(queues)
+}
+
+async fn knows_no_broker(admin: &Admin) -> bool {
+    let cluster = admin.cluster().await;
+    cluster.is_ok_and(|cluster| cluster.broker_addr_table.is_empty())
 }
 
 /// What a lane sends: a message and the line that it came from.

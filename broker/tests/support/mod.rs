@@ -124,7 +124,7 @@ impl TestClient {
     }
 
     /// An acknowledged message is durable; it becomes readable a moment later.
-    async fn until_readable(&self, topic: &str, sent: &Command) {
+    pub async fn until_readable(&self, topic: &str, sent: &Command) {
         let number = |name| ext(sent, name).unwrap().to_owned();
         let (queue_id, offset) = (
             number("queueId"),

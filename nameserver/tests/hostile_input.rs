@@ -255,7 +255,8 @@ async fn a_taken_port_is_an_error_that_names_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    // Each case is a conversation: an eighth of what other properties get.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 8))]
 
     #[test]
     fn any_fields_and_bodies_are_survived(

@@ -1,23 +1,35 @@
-//! Touching ahead: the pages that the next appends will write are faulted in by a thread of its
-//! own, so that no append waits under the lock for the kernel to find and clear memory (up to a
-//! whole read-ahead of it). It promises to change no byte, and that an append never waits for it.
+//! Zeros ahead: in async mode the memory that the next appends will write is made, in small steps
+//! and by a thread of its own, by writing zeros over zeros. An append then never waits under the
+//! lock for the kernel to find and clear a whole read-ahead of pages. It promises never to write
+//! where a record lies or may come to lie: each step is fenced off under the append lock first.
+
+use std::io;
 
 use super::CommitLog;
 use super::append::Tail;
-use super::file::LogFile;
+use super::file::{LogFile, MAX_ZEROS_BYTES};
 use crate::options::FlushMode;
-use crate::sync::{Arc, AtomicBool, Duration, Ordering, Sleeper};
+use crate::sync::{Arc, AtomicBool, Duration, Ordering, Sleeper, sleep};
 
-/// How far ahead pages are touched in async mode: some 50 ms of the fastest load. A touched page is
-/// dirty, so each flush may write this much that it would not have had to; once per flush interval
-/// that is little.
+/// How far ahead zeros are written: some 50 ms of the fastest load. They are dirty pages, so each
+/// flush may write this much that it would not have had to; once per flush interval that is little.
 const WINDOW_BYTES: u64 = 8 << 20;
-/// Touched in one call of the kernel.
-const STEP_BYTES: u64 = 1 << 20;
+/// Written in one step: what an append that comes too close waits for, and a time in the kernel
+/// that leaves the processor to others soon enough.
+const STEP_BYTES: usize = MAX_ZEROS_BYTES;
+/// Appends that have overtaken the zeros are given this much of a lead before the next step: the two
+/// then make memory side by side.
+const LEAD_BYTES: u64 = 4 << 20;
+/// Steps begin at multiples of this, so that no page has two writers.
+const ALIGNMENT_BYTES: u64 = 64 << 10;
 /// Longest rest; an append wakes the thread much earlier.
 const REST: Duration = Duration::from_secs(60);
+/// Between two looks at a fence.
+const FENCE_NAP: Duration = Duration::from_micros(50);
+/// Value of the fence while nothing is being written.
+pub(super) const NO_FENCE: u64 = u64::MAX;
 
-/// The thread that touches, as appenders see it.
+/// The thread that writes zeros, as appenders see it.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     sleeper: Sleeper,
@@ -26,79 +38,131 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Asks for more touched pages; costs a wake-up of the thread.
+    /// Asks for more; costs a wake-up of the thread.
     pub(super) fn ask(&self) {
         self.asked.store(true, Ordering::Release);
         self.sleeper.wake();
+    }
+
+    /// What an append does that would reach into a step: the step is short, and rarely so near.
+    pub(super) fn wait_for_step(&self) {
+        sleep(FENCE_NAP);
     }
 
     fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.sleeper.wake();
     }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// One step: a range of a file that appends keep out of until it is written.
+struct Step {
+    file: Arc<LogFile>,
+    from: u64,
+    len: usize,
 }
 
 impl CommitLog {
-    /// Whether touching ahead pays: in sync mode it would make each small flush write the whole
-    /// window, and a log that is not mapped has nothing to touch.
-    pub(crate) fn touches_ahead(&self) -> bool {
+    /// Whether this pays: in sync mode it would make each small flush write the whole window, and a
+    /// log that is not mapped faults in nothing.
+    pub(crate) fn writes_ahead(&self) -> bool {
         self.marks.flush_mode() == FlushMode::Async && self.tail.lock().file.is_mapped()
     }
 
-    /// Body of the touching thread.
-    pub(crate) fn run_toucher(&self) {
-        let mut touched = 0;
-        while !self.ahead.stop.load(Ordering::Acquire) {
-            touched = self.touch_window(touched);
+    /// Body of the thread.
+    pub(crate) fn run_ahead(&self) {
+        let mut done = 0;
+        while !self.ahead.is_stopped() {
+            self.ahead.asked.store(false, Ordering::Release);
+            while !self.ahead.is_stopped() {
+                match self.step_ahead(done) {
+                    Ok(Some(reached)) => done = reached,
+                    Ok(None) => break,
+                    Err(error) => {
+                        // The appends will say what is wrong with the file, if anything is.
+                        tracing::warn!(%error, "zeros cannot be written ahead of the log; appends go on without");
+                        return;
+                    }
+                }
+            }
             self.ahead.sleeper.sleep(REST, || {
-                self.ahead.stop.load(Ordering::Acquire) || self.ahead.asked.load(Ordering::Acquire)
+                self.ahead.is_stopped() || self.ahead.asked.load(Ordering::Acquire)
             });
         }
     }
 
-    /// One turn: touches what is missing of the window, of which everything below `touched` is done;
-    /// returns how far that is now.
-    fn touch_window(&self, touched: u64) -> u64 {
-        let (position, files) = {
-            let tail = self.tail.lock();
-            let next = tail.next.as_ref().map(Arc::clone);
-            (tail.position, [Some(Arc::clone(&tail.file)), next])
+    /// Writes the next step, if the window lacks one; everything from the appended mark to `done` is
+    /// written. Returns how far that is afterwards.
+    pub(super) fn step_ahead(&self, done: u64) -> io::Result<Option<u64>> {
+        let Some(step) = self.tail.lock().begin_step(done) else {
+            return Ok(None);
         };
-        let touched = touch(&files, touched.max(position), position + WINDOW_BYTES);
-        self.ahead.asked.store(false, Ordering::Release);
-        self.tail.lock().touch_again(touched);
-        touched
+        let written = step.file.write_zeros(step.from, step.len);
+        self.tail.lock().fence = NO_FENCE;
+        written?;
+        Ok(Some(step.from + step.len as u64))
     }
 
-    /// Ends [`run_toucher`](Self::run_toucher).
-    pub(crate) fn stop_toucher(&self) {
+    /// Ends [`run_ahead`](Self::run_ahead).
+    pub(crate) fn stop_ahead(&self) {
         self.ahead.stop();
     }
 }
 
 impl Tail {
-    /// Half of the window before the touched pages end, the thread is asked again; or with the
-    /// roll, when they end with a file whose successor is not there yet.
-    fn touch_again(&mut self, touched: u64) {
-        self.touch_at = if touched == self.file.end() {
-            touched
+    /// Fences off the next step; `None`, with a mark for when to ask again, when the window is full
+    /// or the files end.
+    fn begin_step(&mut self, done: u64) -> Option<Step> {
+        let from = if done >= self.position {
+            done
         } else {
-            touched.saturating_sub(WINDOW_BYTES / 2)
+            (self.position + LEAD_BYTES).next_multiple_of(ALIGNMENT_BYTES)
         };
-    }
-}
-
-/// Touches `from..to` as far as the files reach; returns where that is.
-fn touch(files: &[Option<Arc<LogFile>>], from: u64, to: u64) -> u64 {
-    let mut at = from;
-    for file in files.iter().flatten() {
-        while at >= file.base() && at < file.end().min(to) {
-            let len = STEP_BYTES.min(to - at).min(file.end() - at);
-            file.touch(at, len as usize);
-            at += len;
+        if from >= self.position + WINDOW_BYTES {
+            self.ahead_at = from - WINDOW_BYTES / 2;
+            return None;
         }
+        let files = [Some(&self.file), self.next.as_ref()];
+        let Some(file) = files
+            .into_iter()
+            .flatten()
+            .find(|file| (file.base()..file.end()).contains(&from))
+        else {
+            // With the roll there is a file more.
+            self.ahead_at = self.file.end();
+            return None;
+        };
+        let len = STEP_BYTES.min((file.end() - from) as usize);
+        let step = Step {
+            file: Arc::clone(file),
+            from,
+            len,
+        };
+        debug_assert!(from >= self.position, "no step covers a record");
+        self.fence = from;
+        Some(step)
     }
-    at
+
+    /// Whether an append of `len` bytes, with the blank that may precede or follow it, stays clear of
+    /// the step being written.
+    #[inline]
+    pub(super) fn is_clear(&self, len: usize, blank: usize) -> bool {
+        if self.fence == NO_FENCE {
+            return true;
+        }
+        let need = (len + blank) as u64;
+        let end = self.position + need;
+        let reaches = if end <= self.file.end() {
+            end
+        } else {
+            self.file.end() + need
+        };
+        reaches <= self.fence
+    }
 }
 
 #[cfg(test)]
@@ -112,34 +176,63 @@ mod tests {
         log.ahead.asked.load(Ordering::Acquire)
     }
 
-    #[test]
-    fn the_window_reaches_into_the_next_file_and_is_asked_for_again_when_it_runs_out() {
-        let disk = SimDisk::new();
-        let log = TestLog::open(&disk, FlushMode::Async).unwrap();
-        assert!(log.log.touches_ahead());
-        // Nobody touches in this test but the test: files are far smaller than the window.
-        let touched = log.log.touch_window(0);
-        assert_eq!(
-            touched, FILE_BYTES,
-            "the current file, as there is no other"
-        );
-        let body = vec![7; 20_000];
-        while log.log.watermarks().appended() < FILE_BYTES {
-            assert!(!asked(&log.log), "the whole file is touched");
-            log.append("T", 0, &body).unwrap();
+    /// Writes until nothing is missing; returns how far.
+    fn fill(log: &CommitLog, mut done: u64) -> u64 {
+        log.ahead.asked.store(false, Ordering::Release);
+        while let Some(reached) = log.step_ahead(done).unwrap() {
+            assert!(reached > done);
+            done = reached;
         }
-        assert!(
-            asked(&log.log),
-            "with the roll, the touched pages have ended"
-        );
-        let touched = log.log.touch_window(touched);
-        assert!(!asked(&log.log) && touched >= 2 * FILE_BYTES);
-        assert_eq!(touched % FILE_BYTES, 0);
+        done
     }
 
     #[test]
-    fn synchronous_logs_are_not_touched_ahead() {
+    fn zeros_end_with_the_last_file_and_are_asked_for_again_with_the_roll() {
+        let disk = SimDisk::new();
+        let log = TestLog::open(&disk, FlushMode::Async).unwrap();
+        assert!(log.log.writes_ahead());
+        // Nobody writes ahead in this test but the test: files are far smaller than the window.
+        let done = fill(&log.log, 0);
+        assert_eq!(done, FILE_BYTES, "the current file, as there is no other");
+        let body = vec![7; 20_000];
+        while log.log.watermarks().appended() < FILE_BYTES {
+            assert!(!asked(&log.log), "the whole file is done");
+            log.append("T", 0, &body).unwrap();
+        }
+        assert!(asked(&log.log), "with the roll, the zeros have ended");
+        fill(&log.log, done);
+        assert!(!asked(&log.log));
+    }
+
+    #[test]
+    fn an_append_keeps_clear_of_a_step_also_where_it_would_roll_over_it() {
+        let disk = SimDisk::new();
+        let log = TestLog::open(&disk, FlushMode::Async).unwrap();
+        log.append("T", 0, &[1; 1000]).unwrap();
+        let mut tail = log.log.tail.lock();
+        let at = tail.position;
+        assert!(
+            tail.is_clear(usize::MAX / 4, 8),
+            "without a step everything is"
+        );
+        tail.fence = at + 5000;
+        assert!(tail.is_clear(4992, 8));
+        assert!(!tail.is_clear(4993, 8));
+        // The append rolls, and the step lies in the next file.
+        tail.fence = FILE_BYTES + 4096;
+        let left = (FILE_BYTES - at) as usize;
+        assert!(tail.is_clear(left - 8, 8));
+        assert!(
+            !tail.is_clear(left, 8),
+            "it would reach past {}",
+            tail.fence
+        );
+        tail.fence = NO_FENCE;
+    }
+
+    #[test]
+    fn synchronous_logs_write_no_zeros_ahead() {
         let log = TestLog::open(&SimDisk::new(), FlushMode::Sync).unwrap();
-        assert!(!log.log.touches_ahead());
+        assert!(!log.log.writes_ahead());
     }
 }

@@ -26,8 +26,10 @@ pub(crate) struct Tail {
     pub(super) touch_limit: u64,
     /// Past this position the next file is asked for.
     pub(super) ask_at: u64,
-    /// Past this position more pages are touched ahead.
-    pub(super) touch_at: u64,
+    /// Past this position more zeros are written ahead.
+    pub(super) ahead_at: u64,
+    /// Where zeros are being written at the moment: no append may reach past it.
+    pub(super) fence: u64,
     /// Store time of the newest record, ms.
     pub(super) last_timestamp_ms: i64,
     /// Appends are over: the log failed or closes.
@@ -38,7 +40,7 @@ pub(crate) struct Tail {
 #[derive(Debug, Clone, Copy)]
 struct Aftermath {
     ask_for_next_file: bool,
-    touch_ahead: bool,
+    write_ahead: bool,
 }
 
 /// Whether an append can go on.
@@ -102,6 +104,11 @@ impl CommitLog {
             {
                 return Err(AppendError::QueueRemoved);
             }
+            if !tail.is_clear(records.len(), BLANK_MIN) {
+                drop(tail);
+                self.ahead.wait_for_step();
+                continue;
+            }
             match self.make_room(&mut tail, records.len())? {
                 Room::Made => {}
                 Room::NoFile => {
@@ -131,7 +138,7 @@ impl CommitLog {
             if aftermath.ask_for_next_file {
                 self.next_file.ask();
             }
-            if aftermath.touch_ahead {
+            if aftermath.write_ahead {
                 self.ahead.ask();
             }
             return Ok(());
@@ -216,6 +223,10 @@ impl CommitLog {
             });
         }
         debug_assert_eq!(offset, records.len(), "the parts make up the records");
+        debug_assert!(
+            start + records.len() as u64 <= tail.fence,
+            "no record lies where zeros are being written"
+        );
         if let Err(e) = tail.file.put(start, records) {
             placed.truncate(first);
             for part in parts {
@@ -235,13 +246,13 @@ impl CommitLog {
     fn aftermath(tail: &mut Tail) -> Aftermath {
         let aftermath = Aftermath {
             ask_for_next_file: tail.position >= tail.ask_at && tail.next.is_none(),
-            touch_ahead: tail.position >= tail.touch_at,
+            write_ahead: tail.position >= tail.ahead_at,
         };
         if aftermath.ask_for_next_file {
             tail.ask_at = u64::MAX;
         }
-        if aftermath.touch_ahead {
-            tail.touch_at = u64::MAX;
+        if aftermath.write_ahead {
+            tail.ahead_at = u64::MAX;
         }
         aftermath
     }

@@ -12,6 +12,9 @@ use crate::sync::Arc;
 /// Directory of the log files, Apache's place.
 pub(crate) const DIRECTORY: &str = "commitlog";
 
+/// Most zeros written at once.
+pub(super) const MAX_ZEROS_BYTES: usize = 128 << 10;
+
 /// Digits of a file name, which is the position of the file's first byte.
 const NAME_DIGITS: usize = 20;
 
@@ -117,11 +120,19 @@ impl LogFile {
         }
     }
 
-    /// Faults in the memory of a range without changing a byte; a wish that may be refused.
-    pub(super) fn touch(&self, position: u64, len: usize) {
-        let offset = self.offset(position, len);
-        if let Some(region) = &self.region {
-            region.touch(offset, len);
+    /// Writes zeros by `pwrite`: at most [`MAX_ZEROS_BYTES`] that no append may touch meanwhile.
+    pub(super) fn write_zeros(&self, position: u64, len: usize) -> io::Result<()> {
+        static ZEROS: [u8; MAX_ZEROS_BYTES] = [0; MAX_ZEROS_BYTES];
+        let offset = self.offset(position, len) as u64;
+        self.file.write_at(&ZEROS[..len], offset)
+    }
+
+    /// Makes the bytes of a range durable.
+    pub(super) fn sync(&self, from: u64, to: u64) -> io::Result<()> {
+        let len = (to - from) as usize;
+        match &self.region {
+            Some(region) => self.file.sync_range(region, self.offset(from, len), len),
+            None => self.file.sync_data(),
         }
     }
 

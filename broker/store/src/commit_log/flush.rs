@@ -142,7 +142,7 @@ impl CommitLog {
                     "no log file holds position {position}, which is to be flushed"
                 ));
             };
-            file.file().sync_data().map_err(|e| {
+            file.sync(position, to.min(file.end())).map_err(|e| {
                 format!(
                     "fdatasync of {} failed: {e}",
                     self.disk.display(file.path())

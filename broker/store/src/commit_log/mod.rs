@@ -111,6 +111,12 @@ impl CommitLog {
         self.tail.lock().next = Some(file);
     }
 
+    /// One turn of the thread that writes zeros ahead.
+    #[cfg(test)]
+    pub(crate) fn step_zeros(&self) {
+        let _ = self.step_ahead(self.marks.appended().next_multiple_of(64 << 10));
+    }
+
     /// One turn of that thread, asked or not.
     #[cfg(test)]
     pub(crate) fn step_maker(&self) {

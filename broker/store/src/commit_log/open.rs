@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::CommitLog;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, NO_FENCE};
 use super::append::{Tail, ask_at};
 use super::failure::Failure;
 use super::file::{self, LogFile};
@@ -186,7 +186,8 @@ impl OpenedLog {
         let tail = Tail {
             position: end.position,
             ask_at: ask_at(&current),
-            touch_at: u64::MAX,
+            ahead_at: u64::MAX,
+            fence: NO_FENCE,
             file: current,
             next,
             last_timestamp_ms,

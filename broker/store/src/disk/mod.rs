@@ -193,6 +193,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()>;
     /// Makes durable all bytes of the file and the length needed to read them (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
+    /// Makes a range of the file durable that was written through `map`, a map of this whole file,
+    /// and perhaps more of it. Length and blocks must be durable before.
+    fn sync_range(&self, map: &Region, offset: usize, len: usize) -> io::Result<()>;
     /// The first position at or after `position` that may hold anything but zeros, or `None`.
     /// A hint to skip holes: the bytes there may be zeros all the same.
     fn next_data(&self, position: u64) -> io::Result<Option<u64>>;

@@ -325,6 +325,12 @@ impl DiskFile for RealFile {
         self.file.sync_data()
     }
 
+    fn sync_range(&self, map: &Region, offset: usize, len: usize) -> io::Result<()> {
+        // `msync`, which is an `fdatasync` of a range: pages made ahead of their use stay out of it.
+        map.sync(offset, len)
+            .unwrap_or_else(|| self.file.sync_data())
+    }
+
     fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
         match rustix::fs::seek(&self.file, SeekFrom::Data(position)) {
             Ok(at) => Ok(Some(at)),

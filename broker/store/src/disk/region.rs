@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use memmap2::{Advice, MmapRaw};
+use memmap2::MmapRaw;
 
 use super::PAGE_BYTES;
 use crate::sync::{Arc, Mutex};
@@ -103,13 +103,12 @@ impl Region {
         }
     }
 
-    /// Faults in the pages of a range for writing, as a write of every byte by itself would. What
-    /// the kernel refuses (one older than 5.14, or short of memory) is left to the writes.
-    pub fn touch(&self, offset: usize, len: usize) {
+    /// Has the kernel write a range to the device and waits for it; `None` for memory that is no map.
+    pub(super) fn sync(&self, offset: usize, len: usize) -> Option<io::Result<()>> {
         self.check(offset, len);
-        if let Backing::Map(map) = &self.backing {
-            let start = offset / PAGE_BYTES * PAGE_BYTES;
-            let _ = map.advise_range(Advice::PopulateWrite, start, offset + len - start);
+        match &self.backing {
+            Backing::Map(map) => Some(map.flush_range(offset, len)),
+            Backing::Heap { .. } => None,
         }
     }
 
@@ -269,28 +268,5 @@ impl Drop for HeapMemory {
     fn drop(&mut self) {
         // SAFETY: allocated in `zeroed` with this layout and freed once.
         unsafe { dealloc(self.base.as_ptr(), Self::layout(self.len)) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::disk::{Access, Disk, OpenMode, RealDisk};
-
-    #[test]
-    fn touching_a_range_changes_no_byte_of_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = RealDisk::new(dir.path()).unwrap();
-        let file = disk.open("log", OpenMode::Create).unwrap();
-        file.allocate(16 * PAGE_BYTES as u64).unwrap();
-        file.write_at(b"written", 5000).unwrap();
-        let region = file.map(Access::Sequential).unwrap();
-        region.touch(4097, 3 * PAGE_BYTES);
-        region.touch(15 * PAGE_BYTES + 1, PAGE_BYTES - 1);
-        // SAFETY: nobody writes to the region any more.
-        let bytes = unsafe { region.bytes(0, region.len()) };
-        assert_eq!(&bytes[5000..5007], b"written");
-        assert!(bytes[5007..].iter().all(|byte| *byte == 0));
     }
 }

@@ -50,6 +50,10 @@ impl DiskFile for Padded {
         Err(read_only())
     }
 
+    fn sync_range(&self, _map: &Region, _offset: usize, _len: usize) -> io::Result<()> {
+        Err(read_only())
+    }
+
     fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
         self.file.next_data(position)
     }

@@ -45,7 +45,7 @@ impl Drop for Store {
 impl Shared {
     pub(super) fn stop_threads(&self) {
         self.log.stop_maker();
-        self.log.stop_toucher();
+        self.log.stop_ahead();
         self.log.stop_flusher();
         self.background.stop();
     }

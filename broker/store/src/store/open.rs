@@ -131,12 +131,12 @@ impl Shared {
             of(|shared| CommitLog::run_maker(&shared.log)),
         )
         .and_then(|()| {
-            if !self.log.touches_ahead() {
+            if !self.log.writes_ahead() {
                 return Ok(());
             }
             start(
-                "mainstem-touch",
-                of(|shared| CommitLog::run_toucher(&shared.log)),
+                "mainstem-ahead",
+                of(|shared| CommitLog::run_ahead(&shared.log)),
             )
         })
         .and_then(|()| start("mainstem-flush", of(Self::run_flushing)))
@@ -181,5 +181,8 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn step_files(&self) {
         self.log.step_maker();
+        if self.log.writes_ahead() {
+            self.log.step_zeros();
+        }
     }
 }

@@ -167,8 +167,22 @@ impl Content {
     fn sync(&mut self) {
         self.durable.resize(self.len, 0);
         self.clean.resize(self.len, 0);
+        self.write_pages(|_| true);
+    }
+
+    /// Writes the dirty pages of a range, and nothing else: the file's length stays as durable as it is.
+    fn sync_range(&mut self, offset: usize, len: usize) {
+        let durable_pages = self.durable.len().div_ceil(PAGE_BYTES);
+        let first = offset / PAGE_BYTES;
+        let end = (offset + len).div_ceil(PAGE_BYTES).min(durable_pages);
+        self.write_pages(|page| (first..end).contains(&page));
+    }
+
+    fn write_pages(&mut self, which: impl Fn(usize) -> bool) {
         for page in self.dirty_pages() {
-            self.write_page(page);
+            if which(page) {
+                self.write_page(page);
+            }
         }
     }
 
@@ -295,6 +309,24 @@ impl SimFile {
             .ok_or_else(|| io::Error::other("position overflows"))?;
         Ok((start, end))
     }
+
+    /// A sync, with the faults that a test wants.
+    fn sync_by(&self, sync: impl FnOnce(&mut Content)) -> io::Result<()> {
+        self.disk.shared.faults.step()?;
+        let outcome = self.disk.shared.faults.sync(false);
+        let _power = self.disk.shared.power.read();
+        let content = &mut *self.inode.content.lock();
+        let _gate = self.inode.gate.lock();
+        match outcome {
+            Ok(true) => sync(content),
+            Ok(false) => {}
+            Err(failure) => {
+                content.fail_sync(failure.failure);
+                return Err(failure.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl DiskFile for SimFile {
@@ -376,20 +408,11 @@ impl DiskFile for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.disk.shared.faults.step()?;
-        let outcome = self.disk.shared.faults.sync(false);
-        let _power = self.disk.shared.power.read();
-        let content = &mut *self.inode.content.lock();
-        let _gate = self.inode.gate.lock();
-        match outcome {
-            Ok(true) => content.sync(),
-            Ok(false) => {}
-            Err(failure) => {
-                content.fail_sync(failure.failure);
-                return Err(failure.into());
-            }
-        }
-        Ok(())
+        self.sync_by(Content::sync)
+    }
+
+    fn sync_range(&self, _map: &Region, offset: usize, len: usize) -> io::Result<()> {
+        self.sync_by(|content| content.sync_range(offset, len))
     }
 
     fn next_data(&self, position: u64) -> io::Result<Option<u64>> {

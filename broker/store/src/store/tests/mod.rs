@@ -317,3 +317,37 @@ fn a_deleted_topic_starts_again_at_zero() {
     await_bound(&store, "t", 0, 1);
     assert_eq!(bodies(&store, "t", 0), [b"new"]);
 }
+
+#[test]
+fn zeros_written_ahead_of_many_appenders_never_hit_a_record() {
+    const THREADS: u8 = 4;
+    const EACH: usize = 6_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        commit_log_file_bytes: 4 << 20,
+        ..options(FlushMode::Async)
+    };
+    let store = Store::open(dir.path(), options).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let store = &store;
+            scope.spawn(move || {
+                let mut batch = store.batch();
+                for n in 0..EACH {
+                    let body = vec![thread + 1; 700 + n % 900];
+                    let record = record("T", i32::from(thread), &body, b"");
+                    batch.append(&record).unwrap();
+                }
+            });
+        }
+    });
+    for thread in 0..THREADS {
+        await_bound(&store, "T", i32::from(thread), EACH as u64);
+        let found = bodies(&store, "T", i32::from(thread));
+        assert_eq!(found.len(), EACH);
+        for (n, body) in found.iter().enumerate() {
+            assert_eq!(body.len(), 700 + n % 900);
+            assert!(body.iter().all(|byte| *byte == thread + 1), "message {n}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Flushing: one `fdatasync` for every append that arrived while the last one ran. It promises
+//! Flushing: one sync for every append that arrived while the last one ran. It promises
 //! that the flushed mark is a contiguous prefix (of two files the first is synced first), that a
 //! failed sync ends the log's life as a writer, and that the durable floor follows within a
 //! second. It never takes the append lock while it syncs.
@@ -144,7 +144,7 @@ impl CommitLog {
             };
             file.sync(position, to.min(file.end())).map_err(|e| {
                 format!(
-                    "fdatasync of {} failed: {e}",
+                    "the sync of {} failed: {e}",
                     self.disk.display(file.path())
                 )
             })?;

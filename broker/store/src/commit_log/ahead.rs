@@ -1,18 +1,18 @@
-//! Zeros ahead: in async mode the memory that the next appends will write is made, in small steps
-//! and by a thread of its own, by writing zeros over zeros. An append then never waits under the
-//! lock for the kernel to find and clear a whole read-ahead of pages. It promises never to write
-//! where a record lies or may come to lie: each step is fenced off under the append lock first.
+//! Zeros ahead: the memory that the next appends will write is made, in small steps and by a thread
+//! of its own, by writing zeros over zeros. An append then never waits under the lock for the
+//! kernel to find and clear pages, and a flush, which syncs its own range only, writes none of them
+//! in vain. It promises never to write where a record lies or may come to lie: each step is fenced
+//! off under the append lock first.
 
 use std::io;
 
 use super::CommitLog;
 use super::append::Tail;
 use super::file::{LogFile, MAX_ZEROS_BYTES};
-use crate::options::FlushMode;
 use crate::sync::{Arc, AtomicBool, Duration, Ordering, Sleeper, sleep};
 
-/// How far ahead zeros are written: some 50 ms of the fastest load. They are dirty pages, so each
-/// flush may write this much that it would not have had to; once per flush interval that is little.
+/// How far ahead zeros are written: some 50 ms of the fastest load. They are dirty pages that the
+/// kernel may write by itself if nothing is appended for long.
 const WINDOW_BYTES: u64 = 8 << 20;
 /// Written in one step: what an append that comes too close waits for, and a time in the kernel
 /// that leaves the processor to others soon enough.
@@ -67,10 +67,9 @@ struct Step {
 }
 
 impl CommitLog {
-    /// Whether this pays: in sync mode it would make each small flush write the whole window, and a
-    /// log that is not mapped faults in nothing.
+    /// Whether this pays: a log that is not mapped faults in nothing.
     pub(crate) fn writes_ahead(&self) -> bool {
-        self.marks.flush_mode() == FlushMode::Async && self.tail.lock().file.is_mapped()
+        self.tail.lock().file.is_mapped()
     }
 
     /// Body of the thread.
@@ -171,6 +170,7 @@ mod tests {
     use super::super::tests::{FILE_BYTES, TestLog};
     use super::*;
     use crate::disk::sim::SimDisk;
+    use crate::options::FlushMode;
 
     fn asked(log: &CommitLog) -> bool {
         log.ahead.asked.load(Ordering::Acquire)
@@ -228,11 +228,5 @@ mod tests {
             tail.fence
         );
         tail.fence = NO_FENCE;
-    }
-
-    #[test]
-    fn synchronous_logs_write_no_zeros_ahead() {
-        let log = TestLog::open(&SimDisk::new(), FlushMode::Sync).unwrap();
-        assert!(!log.log.writes_ahead());
     }
 }

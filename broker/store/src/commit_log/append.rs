@@ -140,6 +140,7 @@ impl CommitLog {
             }
             if aftermath.write_ahead {
                 self.ahead.ask();
+                self.flush_early();
             }
             return Ok(());
         }

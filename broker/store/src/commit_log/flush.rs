@@ -35,6 +35,9 @@ pub(crate) struct FloorKeeper {
     pub(super) touched: u64,
 }
 
+/// An asynchronous log does not wait for the flush interval with more than this.
+const MOST_UNFLUSHED_BYTES: u64 = 64 << 20;
+
 /// The lead in a log of small files: less than a file, so that it takes part in every test.
 pub(super) fn touch_lead(file_bytes: u64) -> u64 {
     TOUCH_LEAD_BYTES.min(file_bytes / 4)
@@ -45,6 +48,20 @@ impl CommitLog {
     #[inline]
     pub(crate) fn ask_for_flush(&self) {
         self.sleeper.wake();
+    }
+
+    /// Whether an asynchronous flush should not wait for its interval: with much behind it, it would
+    /// take long, and appends that reach the touch limit meanwhile would wait for its end.
+    fn has_much_unflushed(&self) -> bool {
+        self.marks.appended() - self.marks.flushed().min(self.marks.appended())
+            >= MOST_UNFLUSHED_BYTES
+    }
+
+    /// Has much that is unflushed flushed before the interval is over.
+    pub(super) fn flush_early(&self) {
+        if self.has_much_unflushed() {
+            self.sleeper.wake();
+        }
     }
 
     /// Body of the flushing thread. `flushed` is called whenever the flushed mark has moved (true)
@@ -82,7 +99,9 @@ impl CommitLog {
                 until_floor.min(self.flush_interval)
             };
             self.sleeper.sleep(rest, || {
-                self.stop_flushing.load(Ordering::Acquire) || (group_commit && pending())
+                self.stop_flushing.load(Ordering::Acquire)
+                    || (group_commit && pending())
+                    || self.has_much_unflushed()
             });
         }
     }
@@ -143,10 +162,7 @@ impl CommitLog {
                 ));
             };
             file.sync(position, to.min(file.end())).map_err(|e| {
-                format!(
-                    "the sync of {} failed: {e}",
-                    self.disk.display(file.path())
-                )
+                format!("the sync of {} failed: {e}", self.disk.display(file.path()))
             })?;
             position = file.end();
         }

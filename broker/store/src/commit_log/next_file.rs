@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::file::{self, LogFile};
+use super::file::{self, LogFile, ZEROS_PIECE_BYTES};
 use crate::disk::{Access, AllocateError, Disk, DiskFile};
 use crate::error::AppendError;
 use crate::sync::{Arc, AtomicBool, Condvar, Duration, Instant, Mutex, Ordering};
@@ -19,10 +19,6 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Zeros are written ahead in steps of this size, each synced, so that no flush of the current
 /// file finds the device busy for long.
 const ZEROS_STEP_BYTES: u64 = 4 << 20;
-/// Zeros are written in pieces of this size, and the page cache then keeps the file in such pieces:
-/// a quarter of the page faults of single pages, and a flush of a small group still writes little.
-const ZEROS_PIECE_BYTES: usize = 16 << 10;
-
 /// How log files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Writing {

@@ -24,7 +24,7 @@ pub struct LockCell {
     pub mode: Mode,
     /// Body bytes.
     pub size: usize,
-    /// Time limit, milliseconds; large messages end earlier, by [`MAX_BYTES`].
+    /// Time limit, milliseconds; large messages end earlier, by `MAX_BYTES`.
     pub millis: u64,
 }
 

@@ -4,6 +4,7 @@
 #   kafka.sh start DIR [--port N] [--heap 2g] [--set key=value]...    prints "broker=127.0.0.1:N pid=P"
 #   kafka.sh stop DIR
 #   kafka.sh tool CLASS ARGUMENTS...    e.g. kafka.tools.DumpLogSegments --deep-iteration --files 00000000000000000000.log
+#   kafka.sh run FILE.java ARGUMENTS...   a program of one file with Kafka's jars at hand
 #   kafka.sh missing                    succeeds with the reason if it cannot be run here
 #   kafka.sh fetch                      downloads the jars (once)
 #
@@ -13,7 +14,7 @@ set -euo pipefail
 version=4.1.1
 jars=$build/kafka-$version
 
-usage() { sed -n '4,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 settings_file() { # PORT SETTINGS...
   local port=$1; shift
@@ -62,6 +63,10 @@ case $verb in
   tool)
     fetch_jars "$benches_peers/pom.xml" "kafka.version=$version"
     exec "$java" -Xmx512m -cp "$jars/*" "$@"
+    ;;
+  run)
+    fetch_jars "$benches_peers/pom.xml" "kafka.version=$version"
+    exec "$java" -Xmx1g -cp "$jars/*" "$@"
     ;;
   missing) java_missing ;;
   fetch) fetch_jars "$benches_peers/pom.xml" "kafka.version=$version" ;;

@@ -1,6 +1,7 @@
 //! Mainstem's benchmarks: storage layouts side by side, the ways of sending a file, locks, and the report over them.
 //! Everything here measures and prints; nothing here is needed to run a broker.
 
+pub mod appends;
 pub mod ceilings;
 pub mod copies;
 pub mod group_flush;

@@ -276,6 +276,35 @@ pub fn run(args: &LocksArgs) -> io::Result<()> {
     Ok(())
 }
 
+/// A lock is better where it is faster by more than this.
+const BETTER: f64 = 1.05;
+
+/// Which of two rates is higher, beyond both spreads.
+pub fn better(spin: Spread, reentrant: Spread) -> Option<Lock> {
+    if spin.min > reentrant.max && spin.median > BETTER * reentrant.median {
+        Some(Lock::Spin)
+    } else if reentrant.min > spin.max && reentrant.median > BETTER * spin.median {
+        Some(Lock::Reentrant)
+    } else {
+        None
+    }
+}
+
+/// The lock that a broker takes by itself.
+pub fn default_lock(mode: Mode) -> Lock {
+    let options = StoreOptions {
+        flush: match mode {
+            Mode::Async => FlushMode::Async,
+            Mode::Durable => FlushMode::Sync,
+        },
+        ..StoreOptions::default()
+    };
+    match options.lock_kind() {
+        LockKind::Spin => Lock::Spin,
+        LockKind::Reentrant => Lock::Reentrant,
+    }
+}
+
 /// Spin and reentrant side by side.
 pub fn table(runs: &[(LockCell, Lock, LockResult)]) -> Table {
     let mut table = Table::new([
@@ -285,6 +314,7 @@ pub fn table(runs: &[(LockCell, Lock, LockResult)]) -> Table {
         "appends/s spin",
         "reentrant",
         "ratio",
+        "better",
         "p99 us spin",
         "reentrant",
         "p99.9 us spin",
@@ -333,6 +363,11 @@ pub fn table(runs: &[(LockCell, Lock, LockResult)]) -> Table {
         pair(&|r| Some(r.switches), 3);
         pair(&|r| r.per_sync, 1);
         row.insert(5, ratio);
+        let better = match rates {
+            [Some(spin), Some(reentrant)] => better(spin, reentrant).map_or("either", Lock::name),
+            _ => "",
+        };
+        row.insert(6, better.to_owned());
         table.row(row);
     }
     table

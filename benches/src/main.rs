@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mainstem_benches::appends::{self, AppendArgs, FlushBytesArgs, RollArgs};
 use mainstem_benches::copies::{self, CopiesArgs};
 use mainstem_benches::kafka::explain::{self, ExplainArgs};
+use mainstem_benches::layout::losses::{self, LossesArgs};
 use mainstem_benches::layout::{self, LayoutArgs};
 use mainstem_benches::locks::{self, LocksArgs};
 use mainstem_benches::report::{self, ReportArgs};
@@ -22,8 +24,16 @@ struct Args {
 enum Benchmark {
     /// One log or a log per partition: write and read by the engines named, in turns
     Layout(LayoutArgs),
+    /// Where a single log should lose: one cold topic of 64 is read, then half of the topics deleted
+    Losses(LossesArgs),
     /// Show how a Kafka-style partition finds an offset: segment, index entry, scan
     Explain(ExplainArgs),
+    /// Appends by the store alone, beside a plain copy and plain synced writes
+    Append(AppendArgs),
+    /// The latency of appends where one log file ends and the next begins
+    Roll(RollArgs),
+    /// What the device takes for each flush, over a whole log file
+    FlushBytes(FlushBytesArgs),
     /// The append lock: spinning against parking, by threads, flush mode and size
     Locks(LocksArgs),
     /// Send a file to a socket by read and write, mmap, sendfile and splice
@@ -50,6 +60,10 @@ fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
         Benchmark::Locks(args) => locks::run(&args)?,
         Benchmark::Copies(args) => copies::run(&args)?,
         Benchmark::Layout(args) => layout::run(&args)?,
+        Benchmark::Append(args) => appends::append(&args)?,
+        Benchmark::Roll(args) => appends::roll(&args)?,
+        Benchmark::FlushBytes(args) => appends::flush_bytes(&args)?,
+        Benchmark::Losses(args) => losses::run(&args)?,
         Benchmark::Explain(args) => print!("{}", explain::run(&args)?),
         Benchmark::Report(args) => report::run(&args)?,
         Benchmark::Load(load) => println!("{}", mainstem_load::run(&load)?),

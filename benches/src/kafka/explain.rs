@@ -4,10 +4,12 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::batch;
-use super::partition::Partition;
+use super::open_files::OpenFiles;
+use super::partition::{Partition, PartitionConfig};
 use super::segment::Walk;
 
 /// What to look up.
@@ -22,6 +24,9 @@ pub struct ExplainArgs {
     /// Or a time, ms since 1970: the first batch with a record of that time or later
     #[arg(long, conflicts_with = "offset")]
     time_ms: Option<i64>,
+    /// First write a partition of so many messages there, in small segments; the directory must not exist
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    make: Option<u32>,
 }
 
 /// A lookup with what it found.
@@ -49,7 +54,11 @@ const SHOWN_BYTES: usize = 60;
 /// # Errors
 /// When the directory holds no segments, an index is missing, or the time is beyond the newest record.
 pub fn run(args: &ExplainArgs) -> io::Result<Explanation> {
-    let partition = Partition::open_to_look(args.dir.clone())?;
+    if let Some(messages) = args.make {
+        make(&args.dir, messages)?;
+    }
+    let partition = Partition::open_to_look(args.dir.clone())
+        .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", args.dir.display())))?;
     let asked = match (args.offset, args.time_ms) {
         (Some(offset), _) => offset,
         (None, Some(time_ms)) => partition.offset_by_time(time_ms)?.ok_or_else(|| {
@@ -70,6 +79,30 @@ pub fn run(args: &ExplainArgs) -> io::Result<Explanation> {
         walk,
         found,
     })
+}
+
+/// A partition to look at: segments of 64 KiB, messages of 100 bytes and more, a second between two.
+fn make(dir: &Path, messages: u32) -> io::Result<()> {
+    if dir.exists() {
+        let text = format!(
+            "{} is there already: --make writes only where nothing is",
+            dir.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    let config = PartitionConfig {
+        segment_bytes: 64 << 10,
+        ..PartitionConfig::default()
+    };
+    let files = Arc::new(OpenFiles::new(16));
+    let (partition, _) = Partition::open(dir.to_owned(), config, files)?;
+    for i in 0..i64::from(messages) {
+        let mut bytes = Vec::new();
+        let value = format!("message {i} ").repeat(10);
+        batch::encode(0, 1_700_000_000_000 + i * 1000, &[value], &mut bytes);
+        partition.append(&mut bytes)?;
+    }
+    partition.seal()
 }
 
 fn found(partition: &Partition, offset: i64) -> io::Result<Option<Found>> {
@@ -160,11 +193,8 @@ impl fmt::Display for Explanation {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use crate::kafka::open_files::OpenFiles;
-    use crate::kafka::partition::PartitionConfig;
-    use std::sync::Arc;
 
     fn partition_of_300_batches(dir: &std::path::Path) -> PathBuf {
         let config = PartitionConfig {
@@ -189,6 +219,7 @@ mod tests {
             dir,
             offset,
             time_ms,
+            make: None,
         };
         run(&args).map(|e| e.to_string())
     }
@@ -219,6 +250,23 @@ mod tests {
                 .contains("not there")
         );
         assert_eq!(crate::measure::disk_usage(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_partition_is_made_to_look_at_and_never_over_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = ExplainArgs {
+            dir: dir.path().join("made-0"),
+            offset: Some(268),
+            time_ms: None,
+            make: Some(600),
+        };
+        let text = run(&args).unwrap().to_string();
+        assert!(text.contains("message 268 "), "{text}");
+        let Err(again) = run(&args) else {
+            panic!("it wrote over a partition");
+        };
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

@@ -142,7 +142,9 @@ pub fn run(args: &LayoutArgs) -> io::Result<()> {
             eprintln!("[{}/{total}] {} {}", done + 1, step.value, engine.name());
         },
     );
-    print!("{}", table(&steps, engines, &results));
+    if !results.items().is_empty() {
+        print!("{}", table(&steps, engines, &results));
+    }
     outcome
 }
 

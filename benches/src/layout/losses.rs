@@ -2,13 +2,14 @@
 //! of which the disk should get the space back. Promises the same bytes to every engine.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::engine::EngineKind;
 use super::sweep;
 use super::workload::{Cell, cooled};
-use crate::measure::{Device, Scratch, disk_usage, need_space};
+use crate::measure::{Device, Machine, Scratch, Spread, disk_usage, need_space};
+use crate::table::Table;
 
 /// What one engine did.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -86,6 +87,76 @@ pub fn run_case(kind: EngineKind, mib: u64, dir: &Path) -> io::Result<Losses> {
         delete_seconds,
         freed: freed as f64 / (cell.bytes / 2) as f64,
     })
+}
+
+/// Who is to lose.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LossesArgs {
+    /// Engines to compare, separated by commas [default: all]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    engine: Vec<EngineKind>,
+    /// Body bytes over all topics, MiB
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    mib: u64,
+    /// Runs of each engine, in turns
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Directory for the data, which is removed after each run
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+}
+
+/// Runs it and prints a table.
+///
+/// # Errors
+/// See [`run_case`].
+pub fn run(args: &LossesArgs) -> io::Result<()> {
+    let engines = if args.engine.is_empty() {
+        &sweep::ENGINES[..]
+    } else {
+        &args.engine
+    };
+    println!("{}\n", Machine::describe(&args.dir));
+    let dir = Scratch::new(
+        args.dir
+            .join(format!("mainstem-losses-{}", std::process::id())),
+    )?;
+    let mut runs = vec![Vec::new(); engines.len()];
+    for round in 0..args.rounds {
+        for (engine, runs) in engines.iter().zip(&mut runs) {
+            eprintln!("[round {}/{}] {}", round + 1, args.rounds, engine.name());
+            runs.push(run_case(*engine, args.mib, dir.path())?);
+        }
+    }
+    let named: Vec<_> = engines.iter().copied().zip(runs).collect();
+    print!("{}", table(&named));
+    Ok(())
+}
+
+/// A row for each engine.
+pub fn table(engines: &[(EngineKind, Vec<Losses>)]) -> Table {
+    let mut table = Table::new([
+        "engine",
+        "cold topic, MB/s",
+        "device bytes read per byte",
+        "deletion, ms",
+        "space given back at once",
+    ]);
+    for (engine, runs) in engines {
+        let of = |figure: fn(&Losses) -> Option<f64>, digits: usize| {
+            Spread::of(runs.iter().filter_map(figure))
+                .map_or(String::new(), |spread| spread.short(digits))
+        };
+        table.row([
+            engine.name().to_owned(),
+            of(|l| Some(l.cold_mb_per_second), 0),
+            of(|l| l.cold_read_amplification, 1),
+            of(|l| Some(l.delete_seconds * 1e3), 0),
+            Spread::of(runs.iter().map(|l| l.freed * 100.0))
+                .map_or(String::new(), |s| format!("{:.0} %", s.median)),
+        ]);
+    }
+    table
 }
 
 #[cfg(test)]

@@ -26,14 +26,10 @@ impl Machine {
         let processor = value_of(&cpuinfo, "model name")
             .unwrap_or("unknown processor")
             .to_owned();
-        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let memory_kib: u64 = value_of(&meminfo, "MemTotal")
-            .and_then(|v| v.trim_end_matches(" kB").parse().ok())
-            .unwrap_or(0);
         Self {
             processor,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_mib: memory_kib / 1024,
+            memory_mib: super::memory_bytes() >> 20,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .unwrap_or_default()
                 .trim()

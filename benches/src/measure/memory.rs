@@ -8,6 +8,33 @@ use std::path::{Path, PathBuf};
 /// Where distributions mount the controller.
 const CONTROLLER: &str = "/sys/fs/cgroup/memory";
 
+/// Bytes that the kernel lets lie unwritten before it makes writers wait, if all of the memory could hold them; in whole
+/// 256 MiB, upwards.
+pub fn dirty_limit_bytes() -> u64 {
+    const STEP: u64 = 256 << 20;
+    let number = |path: &str| -> u64 {
+        fs::read_to_string(path)
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    let limit = match number("/proc/sys/vm/dirty_bytes") {
+        0 => memory_bytes() / 100 * number("/proc/sys/vm/dirty_ratio"),
+        bytes => bytes,
+    };
+    limit.next_multiple_of(STEP)
+}
+
+/// All memory of the machine.
+pub fn memory_bytes() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) << 10
+}
+
 /// A limit on the whole process, for as long as this lives.
 #[derive(Debug)]
 pub struct MemoryLimit {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::task::{Entry, Figures, Task};
+use crate::layout::losses::Losses;
 use crate::layout::sweep::{Profile, Step};
 use crate::layout::workload::CellResult;
 use crate::layout::{EngineKind, Mode};
@@ -63,6 +64,17 @@ impl Published {
             Figures::Layout(result) => figure(result),
             _ => None,
         })
+    }
+
+    /// What an engine lost, round by round.
+    pub(super) fn losses(&self, engine: EngineKind) -> Vec<Losses> {
+        let of = |entry: &Entry| match (&entry.task, &entry.figures) {
+            (Task::Losses { engine: e, .. }, Figures::Losses(losses)) if *e == engine => {
+                Some(*losses)
+            }
+            _ => None,
+        };
+        self.entries.iter().filter_map(of).collect()
     }
 
     /// The steps of a factor in a mode, in the order of the plan.

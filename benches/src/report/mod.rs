@@ -41,6 +41,9 @@ pub struct ReportArgs {
     /// Measure nothing, but write the page and its plots anew from the published results
     #[arg(long, conflicts_with_all = ["check", "anew"])]
     rewrite: bool,
+    /// Measure nothing, but list what the profile measures and about how long each part takes
+    #[arg(long, conflicts_with_all = ["check", "rewrite"])]
+    plan: bool,
     /// Forget what an interrupted run has measured
     #[arg(long)]
     anew: bool,
@@ -91,6 +94,10 @@ pub enum ReportError {
 /// # Errors
 /// See [`ReportError`]; what was measured until then is kept.
 pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
+    if args.plan {
+        print!("{}", plan::table(args.profile));
+        return Ok(());
+    }
     let published_at = args.docs.join("benchmarks/results.json");
     let published = (args.check || args.rewrite)
         .then(|| Published::read(&published_at))

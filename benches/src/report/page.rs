@@ -11,7 +11,8 @@ use super::task::{Figures, Task};
 use super::{conclusion, plots};
 use crate::ceilings::CEILINGS;
 use crate::copies::{self, ALL_WAYS, Cache, pulls};
-use crate::layout::sweep::{ENGINES, Profile, Step};
+use crate::layout::losses;
+use crate::layout::sweep::{self, ENGINES, Profile, Step};
 use crate::layout::workload::CellResult;
 use crate::layout::{EngineKind, Mode};
 use crate::locks;
@@ -34,7 +35,7 @@ pub(super) fn write(run: &Published, docs: &Path) -> io::Result<()> {
     opening(run, &mut page);
     machine(run, &mut page);
     layouts(run, &plots, &mut page);
-    losses(run, &mut page);
+    losses_section(run, &mut page);
     lock_study(run, &mut page);
     copies_section(run, &mut page);
     closing(run, docs, &mut page);
@@ -62,7 +63,7 @@ fn opening(run: &Published, page: &mut String) {
     if run.profile == Profile::Quick {
         put!(
             page,
-            "This is the quick profile: three rounds and little data. `--profile full` takes about an hour and varies more.\n"
+            "This is the quick profile: three rounds and little data. `--profile full` takes about 50 minutes and varies more.\n"
         );
     }
     put!(page, "## In short\n");
@@ -126,6 +127,20 @@ fn layouts(run: &Published, plots: &[plots::Plot], page: &mut String) {
     }
     for factor in run.other_factors() {
         put!(page, "### Varying {factor}\n");
+        if factor == sweep::MEMORY {
+            put!(
+                page,
+                "512 MiB are written by a process whose memory, page cache included, is limited by a control group (v1): the kernel has to \
+                 write and forget while the cell runs. That group does not slow its writers down by itself; they wait in reclaim, when \
+                 the pages that they need are still being written.\n"
+            );
+        } else if factor == sweep::VOLUME {
+            put!(
+                page,
+                "Each cell writes twice the kernel's limit of unwritten bytes (`vm.dirty_ratio` of all memory), so that writers are made \
+                 to wait by the kernel's writeback and not only by the last sync. One round.\n"
+            );
+        }
         for mode in MODES {
             let steps = run.steps(&factor, mode);
             if steps.is_empty() {
@@ -217,42 +232,19 @@ fn rate_is_missing(run: &Published, step: &Step, engine: EngineKind) -> bool {
     run.cell(step, engine, |r| Some(r.rate())).is_none()
 }
 
-fn losses(run: &Published, page: &mut String) {
+fn losses_section(run: &Published, page: &mut String) {
     put!(
         page,
         "## Where the single log should lose\n\n64 topics written in turns. One of them, no longer in memory, is read from its start \
          (64 KiB a read); then half of the topics are deleted. The control's index is in memory, so its cold read is the log's alone; the space given back by a log per \
          partition includes what was reserved ahead.\n"
     );
-    let mut table = Table::new([
-        "engine",
-        "cold topic, MB/s",
-        "device bytes read per byte",
-        "deletion, ms",
-        "space given back at once",
-    ]);
-    for engine in ENGINES {
-        let of = |figure: fn(&crate::layout::losses::Losses) -> Option<f64>| {
-            run.spread(
-                |task| matches!(task, Task::Losses { engine: e, .. } if *e == engine),
-                |figures| match figures {
-                    Figures::Losses(losses) => figure(losses),
-                    _ => None,
-                },
-            )
-        };
-        let cold = of(|l| Some(l.cold_mb_per_second));
-        if cold.is_none() {
-            continue;
-        }
-        table.row([
-            engine.name().to_owned(),
-            text(cold, 0),
-            text(of(|l| l.cold_read_amplification), 1),
-            text(of(|l| Some(l.delete_seconds * 1e3)), 0),
-            of(|l| Some(l.freed * 100.0)).map_or(String::new(), |s| format!("{:.0} %", s.median)),
-        ]);
-    }
+    let engines: Vec<_> = ENGINES
+        .into_iter()
+        .map(|engine| (engine, run.losses(engine)))
+        .filter(|(_, runs)| !runs.is_empty())
+        .collect();
+    let table = losses::table(&engines);
     put!(
         page,
         "{table}\nOne hot partition: the first row of the tables above. A lagging consumer beside a hot one: \"one far behind\".\n"

@@ -8,6 +8,7 @@ use crate::copies::{ALL_WAYS, Cache, pulls};
 use crate::layout::EngineKind;
 use crate::layout::sweep::{self, ENGINES, Profile};
 use crate::locks::{self, LOCKS};
+use crate::table::Table;
 
 /// A task and which time it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +91,41 @@ fn tasks(profile: Profile) -> Vec<(Task, usize)> {
         tasks.extend(LOCKS.map(|lock| (Task::Locks(cell, lock), lock_rounds)));
     }
     tasks
+}
+
+/// What the profile measures and about how long it takes, a row for each comparison.
+pub fn table(profile: Profile) -> Table {
+    let mut parts: Vec<(String, usize, usize, f64)> = Vec::new();
+    for planned in plan(profile) {
+        let part = planned.task.part();
+        let index = parts.iter().position(|(p, ..)| *p == part);
+        let index = index.unwrap_or_else(|| {
+            parts.push((part, 0, 0, 0.0));
+            parts.len() - 1
+        });
+        let (_, runs, rounds, seconds) = &mut parts[index];
+        *runs += 1;
+        *rounds = (*rounds).max(planned.round + 1);
+        *seconds += planned.task.weight();
+    }
+    let mut table = Table::new(["what", "runs", "rounds", "about, seconds"]);
+    let mut row = |what: &str, runs: usize, rounds: &str, seconds: f64| {
+        table.row([
+            what.to_owned(),
+            runs.to_string(),
+            rounds.to_owned(),
+            format!("{seconds:.0}"),
+        ]);
+    };
+    // The order of the first round, which is the page's.
+    for (part, runs, rounds, seconds) in &parts {
+        row(part, *runs, &rounds.to_string(), *seconds);
+    }
+    let (runs, seconds) = parts
+        .iter()
+        .fold((0, 0.0), |(runs, seconds), p| (runs + p.1, seconds + p.3));
+    row("all", runs, "", seconds);
+    table
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use crate::copies::{self, Cache, Transfer, Way};
 use crate::layout::losses::{self, Losses};
 use crate::layout::sweep::{self, Step};
 use crate::layout::workload::{CellResult, run_cell};
-use crate::layout::{EngineKind, Mode};
+use crate::layout::{EngineKind, EngineOptions, Mode};
 use crate::locks::{self, Lock, LockCell, LockResult};
-use crate::measure::Scratch;
+use crate::measure::{Scratch, need_space};
 
 /// What is to be measured.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -82,6 +82,25 @@ pub struct Entry {
     pub figures: Figures,
 }
 
+/// More than this takes too long, and more memory than most machines have lets so much lie unwritten.
+const MAX_VOLUME_BYTES: u64 = 16 << 30;
+
+/// Whether a cell that is as large as the machine's memory asks can be run; the report goes on without it.
+fn affordable(step: &Step, dir: &Path, options: &EngineOptions) -> io::Result<()> {
+    let bytes = step.cell.bytes;
+    if bytes > MAX_VOLUME_BYTES {
+        let text = format!(
+            "twice the kernel's limit of unwritten bytes is {} MiB here, more than the {} MiB that are written at most: set \
+             vm.dirty_bytes to 4 GiB or less to measure it",
+            bytes >> 20,
+            MAX_VOLUME_BYTES >> 20
+        );
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    need_space(dir, step.cell.disk_bytes(options))
+        .map_err(|e| io::Error::new(io::ErrorKind::Unsupported, e.to_string()))
+}
+
 impl Task {
     /// Measures once, with data below `dir`.
     ///
@@ -101,6 +120,9 @@ impl Task {
             Self::Ceiling(ceiling) => Figures::Ceiling(ceiling.measure(dir)?),
             Self::Layout(step, engine) => {
                 let options = sweep::options(&step.cell);
+                if step.factor == sweep::VOLUME {
+                    affordable(step, dir, &options)?;
+                }
                 Figures::Layout(run_cell(*engine, &step.cell, dir, &options)?)
             }
             Self::Losses { engine, mib } => Figures::Losses(losses::run_case(*engine, *mib, dir)?),
@@ -142,6 +164,23 @@ impl Task {
                 cell.size,
                 lock.name()
             ),
+        }
+    }
+
+    /// The comparison that it belongs to.
+    pub(super) fn part(&self) -> String {
+        match self {
+            Self::Ceiling(_) => "ceilings".to_owned(),
+            Self::Layout(step, _) => format!(
+                "layout, {}, {} {}",
+                step.cell.mode.name(),
+                step.factor,
+                step.value
+            ),
+            Self::Losses { .. } => "losses".to_owned(),
+            Self::Copies { .. } => "copies".to_owned(),
+            Self::Pulls { .. } => "pulls".to_owned(),
+            Self::Locks(cell, _) => format!("locks, {}", cell.mode.name()),
         }
     }
 

@@ -32,6 +32,9 @@ pub trait LogReader: Send + Sync {
         len: usize,
         patience: Patience,
     ) -> Result<Option<RecordSlice>, ReadError>;
+    /// Has the device begin to read a range that will be asked for in a moment, where it is not
+    /// known to be in memory. A hint that never waits and never fails.
+    fn read_soon(&self, _position: u64, _len: usize) {}
     /// Calls `visit` for each record that starts in `from..to` (cut to the readable log), in
     /// order, and returns the position after the last one visited, blanks skipped. `from` must be
     /// the start of a record or of a file.

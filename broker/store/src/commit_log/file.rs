@@ -164,6 +164,12 @@ impl LogFile {
         self.file.read_exact_at(buffer, offset as u64)
     }
 
+    /// Has the device begin to read a range; a hint, so a refusal is none of the reader's business.
+    pub(crate) fn read_soon(&self, position: u64, len: usize) {
+        let offset = self.offset(position, len) as u64;
+        let _ = self.file.read_soon(offset, len);
+    }
+
     /// A copy of bytes by `pread`; an error of the kind `WouldBlock` when that would have to wait
     /// for the device and `patience` forbids it.
     pub(crate) fn read(

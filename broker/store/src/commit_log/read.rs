@@ -32,8 +32,10 @@ fn invalid(position: u64, reason: impl Into<String>) -> ReadError {
 }
 
 impl CommitLog {
+    /// Whether memory is taken to have it: it was written not long ago, and by this process.
     fn is_recent(&self, position: u64) -> bool {
-        self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
+        position >= self.opened_at
+            && self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
     }
 
     /// Bytes that lie whole below `readable`, through the map or by `pread`.
@@ -186,6 +188,21 @@ impl LogReader for CommitLog {
         match self.file_of_range(position, len) {
             Some(file) => self.bytes_at(&file, position, len, patience).map(Some),
             None => Ok(None),
+        }
+    }
+
+    fn read_soon(&self, position: u64, len: usize) {
+        let end = position
+            .saturating_add(len as u64)
+            .min(self.marks.readable());
+        let mut position = position;
+        while position < end && !self.is_recent(position) {
+            let Some(file) = self.files.find(position) else {
+                return;
+            };
+            let to = file.end().min(end);
+            file.read_soon(position, (to - position) as usize);
+            position = to;
         }
     }
 

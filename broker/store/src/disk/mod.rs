@@ -199,6 +199,10 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// The first position at or after `position` that may hold anything but zeros, or `None`.
     /// A hint to skip holes: the bytes there may be zeros all the same.
     fn next_data(&self, position: u64) -> io::Result<Option<u64>>;
+    /// Has the device begin to read a range into the page cache, without waiting for it. Only a hint.
+    fn read_soon(&self, _position: u64, _len: usize) -> io::Result<()> {
+        Ok(())
+    }
     /// Tells the page cache that the file's pages will not be wanted soon. Only a hint.
     fn forget_cached(&self) -> io::Result<()>;
     /// Maps the whole file, shared and writable.

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -338,6 +339,12 @@ impl DiskFile for RealFile {
             Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(position)),
             Err(e) => Err(e.into()),
         }
+    }
+
+    fn read_soon(&self, position: u64, len: usize) -> io::Result<()> {
+        let len = NonZeroU64::new(len as u64);
+        rustix::fs::fadvise(&self.file, position, len, rustix::fs::Advice::WillNeed)?;
+        Ok(())
     }
 
     fn forget_cached(&self) -> io::Result<()> {

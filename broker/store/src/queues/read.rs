@@ -139,6 +139,9 @@ impl ConsumeQueues {
                 }
                 other => other.map_err(unreadable(queue, outcome.next_offset))?,
             }
+            if limits.patience == Patience::Wait {
+                announce(unit::decode_all(&chunk), limits, filter, log, outcome);
+            }
             for unit in unit::decode_all(&chunk) {
                 match take(queue, unit, limits, filter, log, outcome)? {
                     Step::Took(record) => {
@@ -187,6 +190,52 @@ impl ConsumeQueues {
                 .ok()
                 .map(|view| view.store_timestamp_ms())
         }))
+    }
+}
+
+/// Records with less than this between them are read from the device in one piece.
+const NEAR_BYTES: u64 = 16 << 10;
+/// So much is announced even if the read takes less: whoever reads old messages goes on, and the
+/// next read finds them in memory.
+const ANNOUNCED_MESSAGES: usize = CHUNK_UNITS as usize;
+const ANNOUNCED_BYTES: usize = 256 << 10;
+
+/// Tells the log which ranges a read that may wait is about to ask for, so that the device reads
+/// them side by side: the records of one queue among many lie scattered, and one after the other
+/// each would cost the device's whole latency.
+fn announce(
+    units: impl Iterator<Item = QueueUnit>,
+    limits: &ReadLimits,
+    filter: &dyn Fn(i64) -> bool,
+    log: &dyn LogReader,
+    outcome: &ReadOutcome,
+) {
+    let (mut messages, mut bytes) = (outcome.messages.len(), outcome.bytes);
+    let max_messages = limits.max_messages.max(ANNOUNCED_MESSAGES);
+    let max_bytes = limits.max_bytes.max(ANNOUNCED_BYTES);
+    let mut range: Option<(u64, u64)> = None;
+    for unit in units.filter(|unit| unit.is_record() && filter(unit.tags_code)) {
+        let (start, len) = (unit.physical_offset, u64::from(unit.size));
+        bytes = bytes.saturating_add(unit.size as usize);
+        if messages >= max_messages || (messages > 0 && bytes > max_bytes) {
+            break;
+        }
+        messages += 1;
+        let Some(end) = start.checked_add(len) else {
+            break;
+        };
+        range = match range {
+            // A damaged unit may point backwards; the read finds out.
+            Some((from, to)) if start >= to && start - to < NEAR_BYTES => Some((from, end)),
+            Some((from, to)) => {
+                log.read_soon(from, (to - from) as usize);
+                Some((start, end))
+            }
+            None => Some((start, end)),
+        };
+    }
+    if let Some((from, to)) = range {
+        log.read_soon(from, (to - from) as usize);
     }
 }
 

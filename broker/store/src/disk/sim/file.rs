@@ -386,6 +386,11 @@ impl DiskFile for SimFile {
         self.read_at(buffer, position).map(Some)
     }
 
+    fn read_soon(&self, position: u64, len: usize) -> io::Result<()> {
+        self.disk.shared.announced.lock().push((position, len));
+        Ok(())
+    }
+
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         self.disk.shared.faults.step()?;
         if bytes.is_empty() {

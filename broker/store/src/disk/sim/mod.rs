@@ -32,6 +32,8 @@ struct Shared {
     tree: Mutex<Tree>,
     faults: Faults,
     locked: Arc<AtomicBool>,
+    /// Ranges that were to be read soon: position and length.
+    announced: Mutex<Vec<(u64, usize)>>,
 }
 
 /// The names, as seen and as certain.
@@ -138,8 +140,14 @@ impl SimDisk {
                 tree: Mutex::new(tree),
                 faults: Faults::default(),
                 locked: Arc::new(AtomicBool::new(false)),
+                announced: Mutex::new(Vec::new()),
             }),
         }
+    }
+
+    /// The ranges of any file that were announced for reading, in order.
+    pub fn announced(&self) -> Vec<(u64, usize)> {
+        self.shared.announced.lock().clone()
     }
 
     /// The switches that make this disk misbehave.

@@ -1,6 +1,7 @@
 //! The whole store over the simulated disk and over a real directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod announce;
 mod faults;
 mod patience;
 mod power;

@@ -1,0 +1,141 @@
+//! `append`: the store's async append by one thread against a loop that only computes the checksum and copies into memory
+//! that is there; its durable append with 256 waiting against plain synced writes of the same groups. In turns.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::load::Load;
+use crate::ceilings::Ceiling;
+use crate::layout::Mode;
+use crate::measure::{Machine, Scratch, Spread, need_space};
+use crate::table::Table;
+
+/// How much.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AppendArgs {
+    /// Body size, bytes
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    size: u32,
+    /// Body bytes of an async run, MiB; a durable run writes a quarter
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(4..))]
+    mib: u64,
+    /// Runs of each, in turns
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Directory for the data, which is removed after each run
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+}
+
+/// Threads and their windows of the durable run: 256 appends wait.
+const WAITING: (u32, usize) = (2, 128);
+
+/// Measures both and prints a table.
+///
+/// # Errors
+/// When the disk has no room or the store fails.
+pub fn run(args: &AppendArgs) -> io::Result<()> {
+    println!("{}\n", Machine::describe(&args.dir));
+    let dir = Scratch::new(
+        args.dir
+            .join(format!("mainstem-append-{}", std::process::id())),
+    )?;
+    let load = |mode, threads, window, bytes| Load {
+        mode,
+        threads,
+        window,
+        size: args.size as usize,
+        file_bytes: 1 << 30,
+        bytes,
+    };
+    let one = load(Mode::Async, 1, 1, args.mib << 20);
+    let many = load(Mode::Durable, WAITING.0, WAITING.1, args.mib << 18);
+    need_space(dir.path(), one.disk_bytes().max(2 * many.disk_bytes()))?;
+    let (mut copies, mut appends) = (Vec::new(), Vec::new());
+    let (mut groups, mut plain, mut durable) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..args.rounds {
+        eprintln!("[round {}/{}]", round + 1, args.rounds);
+        copies.push(Ceiling::CopyWithChecksum.measure(dir.path())? * 1024.0 / 1e6);
+        let (store_rate, _) = store(&one, dir.path())?;
+        appends.push(store_rate);
+        let (rate, group) = store(&many, dir.path())?;
+        durable.push(rate);
+        groups.push(group as f64);
+        plain.push(synced_writes(dir.path(), group, many.bytes)?);
+    }
+    let mut table = Table::new([
+        "what",
+        "MB/s",
+        "the least that it could cost",
+        "MB/s",
+        "part of it",
+    ]);
+    let mut row = |what: &str, ours: Vec<f64>, least: &str, theirs: Vec<f64>| {
+        if let (Some(ours), Some(theirs)) = (Spread::of(ours), Spread::of(theirs)) {
+            table.row([
+                what.to_owned(),
+                ours.short(0),
+                least.to_owned(),
+                theirs.short(0),
+                format!("{:.2}", ours.median / theirs.median),
+            ]);
+        }
+    };
+    row(
+        "async append, one thread",
+        appends,
+        "CRC32 of 1 KiB and a copy into faulted memory",
+        copies,
+    );
+    let group = Spread::of(groups).map_or(0.0, |g| g.median);
+    row(
+        "durable append, 256 waiting",
+        durable,
+        &format!("writes of the same groups ({group:.0} B), each synced"),
+        plain,
+    );
+    print!("{table}");
+    Ok(())
+}
+
+/// Body MB/s of a load (durable: log MB/s, what the device has to take), and log bytes of a flush.
+fn store(load: &Load, dir: &Path) -> io::Result<(f64, usize)> {
+    rustix::fs::syncfs(File::open(dir)?)?;
+    let dir = Scratch::new(dir.join("store"))?;
+    let store = load.open(dir.path())?;
+    let before = store.stats();
+    let (time, _) = load.run(&store, || (), |(), _, _| {})?;
+    let after = store.stats();
+    store.close().map_err(io::Error::other)?;
+    let flushes = (after.flushes - before.flushes).max(1);
+    let flushed = after.flushed_bytes - before.flushed_bytes;
+    let bytes = match load.mode {
+        Mode::Async => load.bytes,
+        Mode::Durable => flushed,
+    };
+    Ok((
+        bytes as f64 / 1e6 / time.as_secs_f64(),
+        (flushed / flushes) as usize,
+    ))
+}
+
+/// MB/s of writes of `group` bytes into space that was written before, each synced.
+fn synced_writes(dir: &Path, group: usize, bytes: u64) -> io::Result<f64> {
+    let dir = Scratch::new(dir.join("plain"))?;
+    let file = File::create(dir.path().join("file"))?;
+    let group = vec![b'w'; group.max(1)];
+    let times = (bytes / group.len() as u64).max(1);
+    for i in 0..times {
+        file.write_all_at(&group, i * group.len() as u64)?;
+    }
+    file.sync_all()?;
+    let start = Instant::now();
+    for i in 0..times {
+        file.write_all_at(&group, i * group.len() as u64)?;
+        file.sync_data()?;
+    }
+    Ok((times * group.len() as u64) as f64 / 1e6 / start.elapsed().as_secs_f64())
+}

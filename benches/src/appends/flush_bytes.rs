@@ -98,6 +98,10 @@ pub fn run(args: &FlushBytesArgs) -> io::Result<()> {
     accounts.push(account());
     store.close().map_err(io::Error::other)?;
     print!("{}", table(&accounts));
+    println!(
+        "\nFrom half of the file on the next one is made, and its zeros are written to the device beside the flushes. Consume queues \
+         are in the device's bytes too."
+    );
     Ok(())
 }
 

@@ -136,7 +136,7 @@ fn plan_of_mode(profile: Profile, mode: Mode) -> Vec<Step> {
     let scarce = [1, 64, 1_024].map(|topics| {
         let memory_mib = 192;
         let bytes = 512 << 20;
-        let value = format!("{memory_mib} MiB, {topics} topics");
+        let value = format!("{memory_mib} MiB, {}", of_topics(topics));
         step(
             MEMORY,
             &value,
@@ -155,7 +155,7 @@ fn plan_of_mode(profile: Profile, mode: Mode) -> Vec<Step> {
                 let bytes = volume_bytes();
                 step(
                     VOLUME,
-                    &format!("{topics} topics"),
+                    &of_topics(topics),
                     Cell {
                         topics,
                         bytes,
@@ -173,6 +173,11 @@ fn plan_of_mode(profile: Profile, mode: Mode) -> Vec<Step> {
         }
     }
     steps
+}
+
+fn of_topics(topics: u32) -> String {
+    let s = if topics == 1 { "" } else { "s" };
+    format!("{topics} topic{s}")
 }
 
 /// The factor of cells with less memory than data.

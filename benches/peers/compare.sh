@@ -249,11 +249,20 @@ page() {
   echo "only with that in mind. Java servers were warmed up with $warm messages (where each waits for the disk, two thirds of them in batches);"
   echo "Kafka's \"sync\" is \`log.flush.interval.messages=1\`. Latency of \"end to end\" is from the intended send to the arrival at the consumer, in open"
   echo "loops from the intended send to the answer, else from the request to its answer; \"consume all\" is per pull. One run of $count messages,"
-  echo "open loops of $seconds seconds: two digits at best."
+  echo "open loops of $seconds seconds: two digits at best. The server CPU of Kafka's rows over many topics includes their creation."
   echo
   echo "| server | flush | load | messages/s | MB/s | p50 us | p99 us | p99.9 us | p99.99 us | server CPU us/message | anonymous MiB |"
   echo "|---|---|---|---|---|---|---|---|---|---|---|"
   cat "$rows"
+  echo
+  echo "Mainstem's figures as multiples of Apache's, same bytes, in turns:"
+  echo
+  echo "| flush | load | messages/s | p50 | p99 | p99.9 | p99.99 | server CPU |"
+  echo "|---|---|---|---|---|---|---|---|"
+  awk -F'|' '
+    function times(i) { return theirs[i] > 0 ? sprintf("%.2f", ours[i] / theirs[i]) : "" }
+    $2 == "mainstem" { split($0, ours, "|"); next }
+    $2 == "apache" && ours[3] == $3 && ours[4] == $4 { split($0, theirs, "|"); printf "|%s|%s|%s|%s|%s|%s|%s|%s|\n", $3, $4, times(5), times(7), times(8), times(9), times(10), times(11) }' "$rows"
   for s in ${skipped[@]+"${skipped[@]}"}; do echo; echo "Left out: $s"; done
 }
 if [ -n "$out" ]; then page > "$out" && say "written: $out"; else page; fi

@@ -12,4 +12,5 @@ pub mod measure;
 pub mod plot;
 pub mod report;
 pub mod results;
+pub mod scale;
 pub mod table;

@@ -10,6 +10,9 @@ use mainstem_benches::layout::losses::{self, LossesArgs};
 use mainstem_benches::layout::{self, LayoutArgs};
 use mainstem_benches::locks::{self, LocksArgs};
 use mainstem_benches::report::{self, ReportArgs};
+use mainstem_benches::scale::{
+    self, ColdReadersArgs, IdleArgs, ManyQueuesArgs, ManyTopicsArgs, ParkedArgs, RoutesArgs,
+};
 use mainstem_load::Load;
 
 /// Measures Mainstem and what it is compared with
@@ -40,6 +43,18 @@ enum Benchmark {
     Copies(CopiesArgs),
     /// Measure everything and write docs/benchmarks.md with its plots, or check what it says
     Report(ReportArgs),
+    /// Send over 1 to 10,000 topics in turns
+    ManyTopics(ManyTopicsArgs),
+    /// 100,000 queues: rate, memory, disk, checkpoint, opening
+    ManyQueues(ManyQueuesArgs),
+    /// What 10,000 topics and 100 consumers cost while nobody sends
+    Idle(IdleArgs),
+    /// 10,000 pulls that wait: their cost, and how soon one wakes
+    Parked(ParkedArgs),
+    /// What readers of old data cost producers and tail consumers
+    ColdReaders(ColdReadersArgs),
+    /// Route queries to a name server, alone and during registrations
+    Routes(RoutesArgs),
     /// Load a broker that is already running (the same as `mainstem bench`)
     #[command(subcommand)]
     Load(Load),
@@ -66,6 +81,12 @@ fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
         Benchmark::Losses(args) => losses::run(&args)?,
         Benchmark::Explain(args) => print!("{}", explain::run(&args)?),
         Benchmark::Report(args) => report::run(&args)?,
+        Benchmark::ManyTopics(args) => scale::many_topics(&args)?,
+        Benchmark::ManyQueues(args) => scale::many_queues(&args)?,
+        Benchmark::Idle(args) => scale::idle(&args)?,
+        Benchmark::Parked(args) => scale::parked(&args)?,
+        Benchmark::ColdReaders(args) => scale::cold_readers(&args)?,
+        Benchmark::Routes(args) => scale::routes(&args)?,
         Benchmark::Load(load) => println!("{}", mainstem_load::run(&load)?),
     }
     Ok(())

@@ -15,7 +15,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 256 << 10;
 const MAX_FRAME_BYTES: usize = 64 << 20;
 
-pub(super) struct Connection {
+/// A connection to a broker or name server.
+#[derive(Debug)]
+pub struct Connection {
     broker: String,
     socket: TcpStream,
     received: Vec<u8>,
@@ -26,7 +28,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(broker: &str) -> Result<Self, LoadError> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn open(broker: &str) -> Result<Self, LoadError> {
         let connect = || -> io::Result<TcpStream> {
             let socket = TcpStream::connect(broker)?;
             socket.set_nodelay(true)?;
@@ -48,13 +54,20 @@ impl Connection {
         })
     }
 
-    pub(super) fn send(&mut self, frames: &[u8]) -> Result<(), LoadError> {
+    /// Writes frames as they are.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn send(&mut self, frames: &[u8]) -> Result<(), LoadError> {
         self.socket.write_all(frames).map_err(|e| self.failed(e))
     }
 
     /// Hands every response that has arrived to `each`; waits for at least one byte until `until` (`None`: as long as
     /// answers are due at all). Returns the number of responses.
-    pub(super) fn receive(
+    ///
+    /// # Errors
+    /// When the connection is broken, silent for long, or sends what is no frame.
+    pub fn receive(
         &mut self,
         until: Option<Instant>,
         mut each: impl FnMut(&Request<'_>),
@@ -133,8 +146,11 @@ impl Connection {
         Ok(count)
     }
 
-    /// One request, one answer: its code and remark.
-    pub(super) fn call(
+    /// One request, one answer: its code and remark. `write` is given the buffer and the opaque.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn call(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>, i32),
     ) -> Result<(i32, String), LoadError> {

@@ -7,14 +7,15 @@ mod end_to_end;
 mod outcome;
 mod produce;
 mod progress;
-mod requests;
+pub mod requests;
 mod server;
 
 use std::io;
 use std::path::PathBuf;
 
-pub use outcome::Outcome;
-pub use server::ServerProcess;
+pub use connection::Connection;
+pub use outcome::{Latency, Outcome};
+pub use server::{Memory, ServerProcess};
 
 /// What every kind of load needs to know.
 #[derive(Debug, Clone, clap::Args)]
@@ -48,26 +49,27 @@ pub struct Target {
 /// Sends messages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProduceArgs {
+    /// Where to
     #[command(flatten)]
-    target: Target,
+    pub target: Target,
     /// Messages in all
     #[arg(long, default_value_t = 300_000)]
-    count: u64,
+    pub count: u64,
     /// Body size, bytes
     #[arg(long, default_value_t = 1024)]
-    size: usize,
+    pub size: usize,
     /// Bodies are cut out of this file instead of being made up
     #[arg(long)]
-    payload: Option<PathBuf>,
+    pub payload: Option<PathBuf>,
     /// Requests in flight on each connection
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    window: u32,
+    pub window: u32,
     /// Messages in one request
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    batch: u32,
+    pub batch: u32,
     /// Messages a second over all connections; 0 is as fast as it goes. Latency then counts from the intended start
     #[arg(long, default_value_t = 0)]
-    rate: u64,
+    pub rate: u64,
 }
 
 /// Pulls what is stored.
@@ -83,8 +85,9 @@ pub struct ConsumeArgs {
 /// Sends at a rate and consumes at the tail: the time from intended send to arrival.
 #[derive(Debug, Clone, clap::Args)]
 pub struct EndToEndArgs {
+    /// The load
     #[command(flatten)]
-    produce: ProduceArgs,
+    pub produce: ProduceArgs,
 }
 
 /// The kinds of load.
@@ -167,7 +170,7 @@ pub fn run(load: &Load) -> Result<Outcome, LoadError> {
 
 impl Target {
     /// The name of topic number `i`.
-    fn topic_name(&self, i: u32) -> String {
+    pub fn topic_name(&self, i: u32) -> String {
         if self.topics == 1 {
             self.topic.clone()
         } else {
@@ -175,7 +178,11 @@ impl Target {
         }
     }
 
-    fn create_topics(&self) -> Result<(), LoadError> {
+    /// Creates the topics, if that is asked for.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached or refuses.
+    pub fn create_topics(&self) -> Result<(), LoadError> {
         if !self.create {
             return Ok(());
         }

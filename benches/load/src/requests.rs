@@ -29,7 +29,8 @@ fn frame(
     out[start + 4..start + 8].copy_from_slice(&(header as u32).to_be_bytes());
 }
 
-pub(super) fn create_topic(out: &mut Vec<u8>, opaque: i32, topic: &str, queues: u32) {
+/// Creates a topic with as many read and write queues.
+pub fn create_topic(out: &mut Vec<u8>, opaque: i32, topic: &str, queues: u32) {
     let ext = |out: &mut Vec<u8>| {
         let _ = write!(
             out,
@@ -41,14 +42,19 @@ pub(super) fn create_topic(out: &mut Vec<u8>, opaque: i32, topic: &str, queues: 
 }
 
 /// Where a message goes and what tells it from the others.
-#[derive(Clone, Copy)]
-pub(super) struct Message<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// Topic.
     pub topic: &'a str,
+    /// Queue.
     pub queue: u32,
+    /// Queues of the topic.
     pub queues: u32,
     /// Number of the message in the whole run; it becomes the unique key.
     pub number: u64,
+    /// When it was made, milliseconds since 1970.
     pub born_ms: u64,
+    /// Body.
     pub body: &'a [u8],
 }
 
@@ -76,7 +82,8 @@ fn send_ext(out: &mut Vec<u8>, message: &Message<'_>, batch: bool) {
     let _ = write!(out, "\",\"j\":\"0\",\"k\":\"false\",\"m\":\"{batch}\"");
 }
 
-pub(super) fn send(out: &mut Vec<u8>, opaque: i32, message: &Message<'_>) {
+/// A send of one message.
+pub fn send(out: &mut Vec<u8>, opaque: i32, message: &Message<'_>) {
     frame(
         out,
         request::SEND_MESSAGE_V2,
@@ -87,7 +94,7 @@ pub(super) fn send(out: &mut Vec<u8>, opaque: i32, message: &Message<'_>) {
 }
 
 /// `count` messages that share `message`'s fields; their numbers follow its own.
-pub(super) fn send_batch(out: &mut Vec<u8>, opaque: i32, message: &Message<'_>, count: u32) {
+pub fn send_batch(out: &mut Vec<u8>, opaque: i32, message: &Message<'_>, count: u32) {
     let body = |out: &mut Vec<u8>| {
         for i in 0..u64::from(count) {
             let start = out.len();
@@ -113,7 +120,7 @@ pub(super) fn send_batch(out: &mut Vec<u8>, opaque: i32, message: &Message<'_>, 
 }
 
 /// A pull of up to `max` messages; parked for `suspend_ms` when nothing is there and that is not 0.
-pub(super) fn pull(
+pub fn pull(
     out: &mut Vec<u8>,
     opaque: i32,
     topic: &str,
@@ -136,7 +143,7 @@ pub(super) fn pull(
 }
 
 /// The upper bound of a queue.
-pub(super) fn max_offset(out: &mut Vec<u8>, opaque: i32, topic: &str, queue: u32) {
+pub fn max_offset(out: &mut Vec<u8>, opaque: i32, topic: &str, queue: u32) {
     let ext = |out: &mut Vec<u8>| {
         let _ = write!(out, "\"topic\":\"{topic}\",\"queueId\":\"{queue}\"");
     };

@@ -278,6 +278,9 @@ pub(crate) struct Status {
     /// Only tell whether name server and brokers answer, by the exit code: 0 yes, 1 no
     #[arg(long)]
     pub(crate) ready: bool,
+    /// Show the system's own topics and groups, too
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -17,6 +17,7 @@ use crate::background;
 use crate::broker_core::BrokerCore;
 use crate::config::BrokerConfig;
 use crate::door::{Door, FAST_PORT, MAIN_PORT};
+use crate::memory::MemoryLimit;
 use crate::metrics;
 use crate::opening::{advertised_ip, follow_store, open};
 use crate::persist::LoadError;
@@ -113,8 +114,14 @@ pub enum ShutdownError {
 }
 
 impl Broker {
+    /// What it may take of memory at most.
+    pub fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::of(&self.core.config)
+    }
+
     /// Starts a broker and returns when it serves. Needs a runtime.
     pub async fn start(config: BrokerConfig) -> Result<Broker, StartError> {
+        tracing::info!("anonymous memory: {}", MemoryLimit::of(&config));
         let ports = reserve_ports(config.listen_ip, config.listen_port, config.fast_port)?;
         let advertised = advertised_ip(&config)?;
         let client = RemotingClient::new(ClientConfig::default(), Arc::new(NoPeerRequests));
@@ -255,6 +262,7 @@ fn server_config(config: &BrokerConfig, listener_tag: u32) -> ServerConfig {
         idle_timeout: config.idle_timeout,
         max_in_flight_per_connection: config.max_in_flight_per_connection,
         max_unsent_bytes_per_connection: config.max_unsent_bytes_per_connection,
+        max_buffered_bytes: config.max_buffered_bytes,
         slow_reader_timeout: config.slow_reader_timeout,
         listener_tag,
     }

@@ -112,7 +112,7 @@ pub struct BrokerConfig {
     pub max_transfer_count_on_disk: usize,
     /// Greatest number of pulls held at a time; later ones are answered at once.
     pub max_parked_pulls: usize,
-    /// Greatest number of reads from disk that run at a time.
+    /// Greatest number of reads from disk that run at a time; as many pulls as may be parked may wait for their turn.
     pub max_cold_reads: usize,
 
     /// `flushConsumerOffsetInterval`: how often committed offsets go to the journal.
@@ -145,6 +145,8 @@ pub struct BrokerConfig {
     pub max_frame_bytes: usize,
     /// `maxUnsentBytesPerConnection`: most bytes of replies that a client may leave unread.
     pub max_unsent_bytes_per_connection: usize,
+    /// `maxBufferedBytes`: bytes of unfinished requests, and again of unread replies, that the connections of a port hold.
+    pub max_buffered_bytes: usize,
     /// `slowReaderTimeoutMs`: how long a client may leave its replies unread.
     pub slow_reader_timeout: Duration,
     /// `maxMsgsNumBatch`: most messages of a query by key.
@@ -211,6 +213,7 @@ impl Default for BrokerConfig {
             max_unflushed_bytes: 256 * 1024 * 1024,
             max_frame_bytes: 16 * 1024 * 1024,
             max_unsent_bytes_per_connection: 32 * 1024 * 1024,
+            max_buffered_bytes: 1 << 30,
             slow_reader_timeout: Duration::from_secs(30),
             max_query_messages: 64,
             metrics_listen: None,

@@ -17,6 +17,7 @@ mod groups;
 mod live;
 mod locks;
 mod log_limit;
+mod memory;
 mod metrics;
 mod offsets;
 mod opening;
@@ -33,6 +34,7 @@ pub use broker::{Broker, ShutdownError, StartError};
 pub use broker_core::BrokerCore;
 pub use config::{BrokerConfig, FastPort, OnChange};
 pub use delay::{DEFAULT_DELAY_LEVELS, DelayLevels, DelayLevelsError};
+pub use memory::{MemoryLimit, MemoryPart};
 pub use persist::LoadError;
 pub use retention::{delete_hours, retention};
 

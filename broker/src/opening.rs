@@ -100,7 +100,7 @@ pub(crate) fn open(
         live: LiveSettings::new(&config),
         delay_progress: DelayProgress::new(config.delay_levels.delays_ms().len(), &delay_saved),
         saved_delay_progress: Mutex::new(delay_saved),
-        cold_reads: ColdReads::new(config.max_cold_reads),
+        cold_reads: ColdReads::new(config.max_cold_reads, config.max_parked_pulls),
         unique_keys: UniqueKeyGenerator::new(address.ip()),
         store_host: address,
         topics,

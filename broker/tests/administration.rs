@@ -128,3 +128,41 @@ async fn runtime_info_has_what_tools_parse() {
     table["commitLogDiskRatio"].parse::<f64>().unwrap();
     assert!(ext_keys(&reply).is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn very_many_topics_are_made_by_one_request_and_a_list_that_no_frame_holds_is_refused_with_the_remedy()
+ {
+    let broker = TestBroker::start().await;
+    let client = broker.client();
+    for half in 0..2 {
+        let list: Vec<String> = (0..60_000)
+            .map(|n| {
+                format!(
+                    r#"{{"topicName":"a-topic-with-a-name-of-some-length-{half}-{n:06}","readQueueNums":1,"writeQueueNums":1,"perm":6}}"#
+                )
+            })
+            .collect();
+        let command = Command::request(request::UPDATE_AND_CREATE_TOPIC_LIST)
+            .with_body(format!(r#"{{"topicConfigList":[{}]}}"#, list.join(",")));
+        assert_eq!(client.call(command).await.code, response::SUCCESS);
+        let all = client.ask(request::GET_ALL_TOPIC_CONFIG, &[]).await;
+        let remark = all.remark.clone().unwrap_or_default();
+        if half == 0 {
+            assert_eq!(all.code, response::SUCCESS, "{remark}");
+            assert!(all.body.len() > 8 << 20);
+        } else {
+            assert_eq!(all.code, response::SYSTEM_ERROR);
+            assert!(
+                remark.contains("frame") && remark.contains("351"),
+                "{remark}"
+            );
+        }
+    }
+    let one = client
+        .ask(
+            request::GET_TOPIC_CONFIG,
+            &[("topic", "a-topic-with-a-name-of-some-length-1-059999")],
+        )
+        .await;
+    assert_eq!(one.code, response::SUCCESS);
+}

@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &Status) -> Result<(), Failure> {
         if arguments.ready {
             ready(&admin).await
         } else {
-            show(&admin, arguments.format).await
+            show(&admin, arguments.format, arguments.all).await
         }
     })
 }
@@ -99,10 +99,10 @@ struct Group {
     members: Option<usize>,
 }
 
-async fn show(admin: &Arc<Admin>, format: Format) -> Result<(), Failure> {
+async fn show(admin: &Arc<Admin>, format: Format, all: bool) -> Result<(), Failure> {
     let brokers = admin.brokers().await.map_err(Failure::failed)?;
     let mut left_out = 0;
-    let mut names = names(admin, false).await?;
+    let mut names = names(admin, all).await?;
     left_out += names.len().saturating_sub(MAX_SHOWN);
     names.truncate(MAX_SHOWN);
     let ask = |name| topic(Arc::clone(admin), name);
@@ -110,7 +110,7 @@ async fn show(admin: &Arc<Admin>, format: Format) -> Result<(), Failure> {
     let groups = admin.groups().await.map_err(Failure::failed)?;
     let mut groups: Vec<String> = groups
         .into_keys()
-        .filter(|group| !is_builtin(group))
+        .filter(|group| all || !is_builtin(group))
         .collect();
     left_out += groups.len().saturating_sub(MAX_SHOWN);
     groups.truncate(MAX_SHOWN);

@@ -86,6 +86,7 @@ pub(crate) fn config(mut settings: Settings, addresses: &Addresses, log: &Log) -
         max_frame_bytes: settings.get(&key::MAX_FRAME_BYTES),
         max_in_flight_per_connection: settings.get(&key::MAX_IN_FLIGHT_PER_CONNECTION),
         max_unsent_bytes_per_connection: settings.get(&key::MAX_UNSENT_BYTES_PER_CONNECTION),
+        max_buffered_bytes: settings.get(&key::MAX_BUFFERED_BYTES),
         slow_reader_timeout: ms(settings.get(&key::SLOW_READER_TIMEOUT_MS)),
         max_query_messages: settings.get(&key::MAX_MSGS_NUM_BATCH) as usize,
         shutdown_grace: Duration::from_secs(settings.get(&key::SHUTDOWN_WAIT_TIME_SECONDS)),
@@ -180,6 +181,7 @@ pub(crate) fn describe(
         "data",
         absolute(Path::new(&settings.get(&key::STORE_PATH_ROOT_DIR))),
     );
+    banner.fact("memory", broker.memory_limit().to_string());
     if let Some(metrics) = broker.metrics_addr() {
         banner.fact("metrics", format!("http://{metrics}/metrics"));
     }

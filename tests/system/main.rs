@@ -8,6 +8,7 @@ mod configuration;
 mod connections;
 mod disk_full;
 mod lifecycle;
+mod memory;
 mod pipes;
 mod readiness;
 mod real_input;

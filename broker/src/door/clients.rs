@@ -137,7 +137,7 @@ pub(super) fn consumer_connections(
             .map(|subscription| (subscription.data.topic.clone(), subscription.data.clone()))
             .collect(),
     };
-    answer_body(replies, body.to_json());
+    answer_body(door, replies, body.to_json());
     Ok(())
 }
 
@@ -157,6 +157,7 @@ pub(super) fn producer_connections(
         return Ok(());
     }
     answer_body(
+        door,
         replies,
         ProducerConnection {
             connection_set: members.iter().map(connection_of).collect(),
@@ -181,5 +182,5 @@ pub(super) fn all_producers(door: &Door, replies: &mut Replies<'_>) {
         .into_iter()
         .map(|(group, members)| (group, members.iter().map(info).collect()))
         .collect();
-    answer_body(replies, ProducerTable { data }.to_json());
+    answer_body(door, replies, ProducerTable { data }.to_json());
 }

@@ -52,7 +52,7 @@ pub(super) fn put_list(door: &Door, request: &Request<'_>, replies: &mut Replies
 }
 
 pub(super) fn all(door: &Door, replies: &mut Replies<'_>) {
-    answer_body(replies, door.core.group_table_body().to_json());
+    answer_body(door, replies, door.core.group_table_body().to_json());
 }
 
 pub(super) fn get(
@@ -62,7 +62,7 @@ pub(super) fn get(
 ) -> Result<(), HeaderError> {
     let name = Group::decode(&request.ext)?.group;
     match door.core.group_or_create(name) {
-        Some(group) => answer_body(replies, group.to_json()),
+        Some(group) => answer_body(door, replies, group.to_json()),
         None => {
             let remark = format!("No group in this broker. group: {name}");
             refuse(replies, response::SUBSCRIPTION_GROUP_NOT_EXIST, &remark);
@@ -99,6 +99,7 @@ pub(super) fn of_topic(
 ) -> Result<(), HeaderError> {
     let topic = Topic::decode(&request.ext)?.topic;
     answer_body(
+        door,
         replies,
         GroupList {
             group_list: door.core.groups_of_topic(topic),
@@ -118,7 +119,7 @@ pub(super) fn topics_of(
         broker_addr: Some(door.core.store_host.to_string()),
         topic_list: door.core.offsets.topics_of_group(group),
     };
-    answer_body(replies, body.to_json());
+    answer_body(door, replies, body.to_json());
     Ok(())
 }
 
@@ -137,6 +138,6 @@ pub(super) fn subscription_of(
             .map(|subscription| subscription.data.clone()),
         topic: header.topic.to_owned(),
     };
-    answer_body(replies, body.to_json());
+    answer_body(door, replies, body.to_json());
     Ok(())
 }

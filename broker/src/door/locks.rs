@@ -48,6 +48,7 @@ pub(super) fn lock(door: &Door, request: &Request<'_>, replies: &mut Replies<'_>
         .map(|queue| MessageQueue::new(queue.topic, broker.as_str(), queue.queue_id))
         .collect();
     answer_body(
+        door,
         replies,
         LockBatchResponse {
             lock_ok_mq_set: granted,

@@ -162,8 +162,23 @@ fn refuse(replies: &mut Replies<'_>, code: i32, error: &dyn std::fmt::Display) {
     replies.reply(code).remark(&error.to_string()).send();
 }
 
-/// Answers with a body and no ext fields.
-fn answer_body(replies: &mut Replies<'_>, body: Vec<u8>) {
+/// The longest frame that RocketMQ's clients take unless they are told otherwise.
+const CLIENT_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// What a frame has beside its body, at most: lengths and a header without ext fields.
+const HEADER_BYTES: usize = 1024;
+
+/// Answers with a body and no ext fields. A body that would make the client drop its connection is refused instead, with
+/// what to ask for in its place.
+fn answer_body(door: &Door, replies: &mut Replies<'_>, body: Vec<u8>) {
+    let limit = CLIENT_FRAME_BYTES.max(door.core.config.max_frame_bytes);
+    if body.len() + HEADER_BYTES > limit {
+        let remark = format!(
+            "the answer has {} bytes and a frame {limit} at most; ask for single topics or groups instead (codes 351, 352, 202, 208), \
+             or raise maxFrameBytes here and com.rocketmq.remoting.frameMaxLength at the client",
+            body.len()
+        );
+        return refuse(replies, response::SYSTEM_ERROR, &remark);
+    }
     replies.reply(response::SUCCESS).body(body).send();
 }
 

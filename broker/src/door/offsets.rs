@@ -154,11 +154,11 @@ pub(super) fn earliest(
 }
 
 pub(super) fn all(door: &Door, replies: &mut Replies<'_>) {
-    answer_body(replies, door.core.offset_table_body().to_json());
+    answer_body(door, replies, door.core.offset_table_body().to_json());
 }
 
 pub(super) fn all_delay(door: &Door, replies: &mut Replies<'_>) {
-    answer_body(replies, door.core.delay_table_body().to_json());
+    answer_body(door, replies, door.core.delay_table_body().to_json());
 }
 
 pub(super) fn reset(
@@ -253,6 +253,7 @@ pub(super) fn correction(
         door.core
             .correction_offsets(header.topic, header.compare_group, &filtered);
     answer_body(
+        door,
         replies,
         CorrectionOffsets {
             correction_offsets: offsets,

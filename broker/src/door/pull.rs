@@ -57,7 +57,7 @@ pub(super) fn pull(
             }
         }
         Ok(PullStep::Park(parkable)) => {
-            let deferred = replies.defer();
+            let deferred = replies.defer().waiting();
             door.core.park(
                 parkable,
                 session.channel.id(),
@@ -130,6 +130,7 @@ fn head_of(pulled: &Pulled) -> (i32, PullReply, &'static str) {
 
 fn error_code(error: &PullError) -> i32 {
     match error {
+        PullError::DiskBusy { .. } => response::SYSTEM_BUSY,
         PullError::Forbidden { .. } => response::NO_PERMISSION,
         PullError::NoSuchGroup { .. } => response::SUBSCRIPTION_GROUP_NOT_EXIST,
         PullError::NoSuchTopic { .. } => response::TOPIC_NOT_EXIST,

@@ -112,7 +112,7 @@ pub(super) fn counter(
         stats_hour: window(counter.hour()),
         stats_minute: window(counter.minute()),
     };
-    answer_body(replies, body.to_json());
+    answer_body(door, replies, body.to_json());
     Ok(())
 }
 

@@ -50,7 +50,7 @@ pub(super) fn put(
     let attributes = attributes_of(header.attributes);
     let (core, deferred) = (door.core.clone(), replies.defer());
     tokio::spawn(async move {
-        match core.put_topic(config, &attributes).await {
+        match core.put_topics([(config, attributes)]).await {
             Ok(()) => deferred.reply(response::SUCCESS).send(),
             Err(error) => deferred
                 .reply(put_code(&error))
@@ -75,20 +75,21 @@ pub(super) fn put_list(door: &Door, request: &Request<'_>, replies: &mut Replies
     };
     let (core, deferred) = (door.core.clone(), replies.defer());
     tokio::spawn(async move {
-        for config in list.topic_config_list {
+        let changes = list.topic_config_list.into_iter().map(|config| {
             let attributes = config
                 .attributes
                 .iter()
                 .map(|(name, value)| (format!("+{name}"), value.clone()))
                 .collect();
-            if let Err(error) = core.put_topic(config, &attributes).await {
-                return deferred
-                    .reply(put_code(&error))
-                    .remark(&error.to_string())
-                    .send();
-            }
+            (config, attributes)
+        });
+        match core.put_topics(changes).await {
+            Ok(()) => deferred.reply(response::SUCCESS).send(),
+            Err(error) => deferred
+                .reply(put_code(&error))
+                .remark(&error.to_string())
+                .send(),
         }
-        deferred.reply(response::SUCCESS).send();
     });
 }
 
@@ -115,7 +116,7 @@ pub(super) fn delete(
 }
 
 pub(super) fn all(door: &Door, replies: &mut Replies<'_>) {
-    answer_body(replies, door.core.topic_table_body().to_json());
+    answer_body(door, replies, door.core.topic_table_body().to_json());
 }
 
 pub(super) fn get(
@@ -125,7 +126,7 @@ pub(super) fn get(
 ) -> Result<(), HeaderError> {
     let name = Topic::decode(&request.ext)?.topic;
     match door.core.topics.get(name) {
-        Some(topic) => answer_body(replies, topic.config.to_json()),
+        Some(topic) => answer_body(door, replies, topic.config.to_json()),
         None => refuse(
             replies,
             response::TOPIC_NOT_EXIST,
@@ -138,6 +139,7 @@ pub(super) fn get(
 pub(super) fn system(door: &Door, replies: &mut Replies<'_>) {
     let topic_list = door.core.system_topic_names();
     answer_body(
+        door,
         replies,
         TopicList {
             topic_list,

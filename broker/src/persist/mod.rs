@@ -41,14 +41,16 @@ pub(crate) enum SaveError {
 }
 
 impl BrokerCore {
-    /// Saves a topic; durable when this returns.
-    pub(crate) async fn save_topic(
+    /// Saves topics; durable when this returns, by one sync.
+    pub(crate) async fn save_topics(
         self: &Arc<Self>,
-        config: &TopicConfig,
+        configs: Vec<TopicConfig>,
     ) -> Result<(), SaveError> {
-        let (core, config) = (self.clone(), config.clone());
+        let core = self.clone();
         let saved = tokio::task::spawn_blocking(move || {
-            core.put_topic_record(&config)?;
+            for config in &configs {
+                core.put_topic_record(config)?;
+            }
             core.store.journal().sync()
         });
         Ok(saved.await.map_err(|_| SaveError::Stopping)??)

@@ -144,6 +144,14 @@ pub enum ForbiddenKind {
 /// Why a pull was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PullError {
+    /// More pulls wait for the disk than may.
+    #[error(
+        "{waiting} pulls of old messages wait for the disk already: ask again later, or pull less at a time"
+    )]
+    DiskBusy {
+        /// How many.
+        waiting: usize,
+    },
     /// Something may not be read.
     #[error("{message}")]
     Forbidden {

@@ -124,21 +124,22 @@ impl Registration {
         }
     }
 
-    /// Tells every name server of one topic and waits for those that answer in time; the others get everything soon.
-    pub(crate) async fn register_topic(
+    /// Tells every name server of some topics, in one registration, and waits for those that answer in time; the others get
+    /// everything soon.
+    pub(crate) async fn register_topics(
         &self,
-        topic: &TopicConfig,
+        topics: impl IntoIterator<Item = TopicConfig>,
         version: DataVersion,
         wait: Duration,
     ) {
         let mut calls = JoinSet::new();
-        let body = Body::of([topic.clone()], version);
+        let body = Body::of(topics, version);
         for index in 0..self.shared.servers.len() {
             let (registration, body) = (self.clone(), body.clone());
             calls.spawn(async move {
                 let server = &registration.shared.servers[index];
                 if let Err(error) = registration.call(server, body, wait).await {
-                    tracing::debug!(name_server = %server.address, %error, "a new topic was not registered at once");
+                    tracing::debug!(name_server = %server.address, %error, "new topics were not registered at once");
                     server.changed.notify_one();
                 }
             });
@@ -153,7 +154,11 @@ impl Registration {
         }
         let (registration, topic) = (self.clone(), topic.clone());
         let timeout = self.shared.timeout;
-        tokio::spawn(async move { registration.register_topic(&topic, version, timeout).await });
+        tokio::spawn(async move {
+            registration
+                .register_topics([topic], version, timeout)
+                .await
+        });
     }
 
     /// Starts the task of every name server.

@@ -79,6 +79,9 @@ pub struct Sender {
     /// Messages and bytes stored in the last topic and not counted yet: counters are shared by all connections, and
     /// touching them for every message costs more than writing it.
     uncounted: (u64, u64),
+    /// The same of all topics since the last [`finish`](Self::finish), for the broker's own figures: where each message has
+    /// another topic than the one before it, they would be touched with each.
+    uncounted_in_all: (u64, u64),
 }
 
 impl Sender {
@@ -86,6 +89,7 @@ impl Sender {
         Sender {
             stats: stats.clone(),
             uncounted: (0, 0),
+            uncounted_in_all: (0, 0),
             batch: store.batch(),
             last_topic: None,
             properties: Vec::new(),
@@ -108,14 +112,20 @@ impl Sender {
     pub fn finish(&mut self) {
         self.batch.kick();
         self.count();
+        let (messages, bytes) = std::mem::take(&mut self.uncounted_in_all);
+        if messages > 0 {
+            self.stats.put(messages, bytes);
+        }
     }
 
+    /// Counts what was stored in the last topic.
     fn count(&mut self) {
         let (messages, bytes) = std::mem::take(&mut self.uncounted);
         if messages == 0 {
             return;
         }
-        self.stats.put(messages, bytes);
+        self.uncounted_in_all.0 += messages;
+        self.uncounted_in_all.1 += bytes;
         if let Some((_, topic)) = &self.last_topic {
             topic.put_count.add_many(messages, messages);
             topic.put_bytes.add_many(bytes, messages);

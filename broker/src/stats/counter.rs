@@ -33,6 +33,21 @@ struct History {
     hour: VecDeque<Point>,
     day: VecDeque<Point>,
     samples: u64,
+    /// The last sample, while nothing was ever added.
+    empty_at_ms: Option<u64>,
+}
+
+impl History {
+    fn add(&mut self, point: Point) {
+        push(&mut self.minute, point, MINUTE_POINTS);
+        if self.samples.is_multiple_of(SAMPLES_PER_HOUR_POINT) {
+            push(&mut self.hour, point, HOUR_POINTS);
+        }
+        if self.samples.is_multiple_of(SAMPLES_PER_DAY_POINT) {
+            push(&mut self.day, point, DAY_POINTS);
+        }
+        self.samples += 1;
+    }
 }
 
 /// What a window of a counter shows.
@@ -102,20 +117,24 @@ impl Counter {
     }
 
     fn sample(&self, at_ms: u64) {
-        let point = Point {
+        let times = self.times.load(Ordering::Relaxed);
+        let mut history = self.history.lock();
+        // Most of very many topics never get a message: a day of zeros for each would be a KiB.
+        if times == 0 {
+            history.empty_at_ms = Some(at_ms);
+            return;
+        }
+        if let Some(at_ms) = history.empty_at_ms.take() {
+            history.add(Point {
+                at_ms,
+                ..Point::default()
+            });
+        }
+        history.add(Point {
             at_ms,
             sum: self.total(),
-            times: self.times.load(Ordering::Relaxed),
-        };
-        let mut history = self.history.lock();
-        push(&mut history.minute, point, MINUTE_POINTS);
-        if history.samples.is_multiple_of(SAMPLES_PER_HOUR_POINT) {
-            push(&mut history.hour, point, HOUR_POINTS);
-        }
-        if history.samples.is_multiple_of(SAMPLES_PER_DAY_POINT) {
-            push(&mut history.day, point, DAY_POINTS);
-        }
-        history.samples += 1;
+            times,
+        });
     }
 
     /// The last minute.
@@ -222,7 +241,9 @@ mod tests {
     fn a_minute_shows_what_was_added_between_its_samples() {
         let table = CounterTable::default();
         let counter = table.counter(name::TOPIC_PUT_NUMS, "T");
+        // Nothing is kept of the time before the first addition, but that it was empty.
         counter.sample(0);
+        assert!(counter.history.lock().minute.capacity() == 0);
         counter.add(30);
         counter.add(30);
         counter.sample(10_000);

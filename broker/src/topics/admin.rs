@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstem_common::protocol::TopicConfig;
+use mainstem_common::protocol::{DataVersion, TopicConfig};
 use mainstem_record::topic::{self, NameError};
 
-use super::is_system_topic;
+use super::{Topic, is_system_topic};
 use crate::broker_core::BrokerCore;
 
 /// Most queues of a topic.
@@ -105,12 +105,55 @@ pub enum DeleteTopicError {
 }
 
 impl BrokerCore {
-    /// Creates a topic or changes it; saved before this returns. `attributes` are changes, `+name` or `-name`.
-    pub async fn put_topic(
+    /// Creates topics or changes them, in order; saved, and the name servers told, before this returns: with one sync and one
+    /// registration for all of them. With each come changes of its attributes, `+name` or `-name`. The first that is refused
+    /// ends it; those before it stay.
+    pub async fn put_topics(
         self: &Arc<Self>,
+        changes: impl IntoIterator<Item = (TopicConfig, BTreeMap<String, String>)>,
+    ) -> Result<(), PutTopicError> {
+        let mut changed = Vec::new();
+        let mut version = DataVersion::default();
+        let mut outcome = Ok(());
+        for (config, attributes) in changes {
+            match self.set_up_topic(config, &attributes) {
+                Ok(Some((topic, of_change))) => {
+                    changed.push(topic.config.clone());
+                    version = of_change;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        if changed.is_empty() {
+            return outcome;
+        }
+        let registered: Vec<_> = changed
+            .iter()
+            .map(|config| self.registered_config(config))
+            .collect();
+        let first = changed[0].topic_name.clone();
+        let (saved, ()) = tokio::join!(
+            self.save_topics(changed),
+            self.registration
+                .register_topics(registered, version, REGISTRATION_WAIT)
+        );
+        saved.map_err(|error| PutTopicError::NotSaved {
+            topic: first,
+            cause: error.to_string(),
+        })?;
+        outcome
+    }
+
+    /// Checks a topic and puts it into the table; `None` when it is there as it is.
+    fn set_up_topic(
+        &self,
         mut config: TopicConfig,
         attributes: &BTreeMap<String, String>,
-    ) -> Result<(), PutTopicError> {
+    ) -> Result<Option<(Arc<Topic>, DataVersion)>, PutTopicError> {
         let name = config.topic_name.clone();
         topic::validate_topic(&name)?;
         if is_system_topic(&self.config, &name) {
@@ -137,23 +180,13 @@ impl BrokerCore {
             .unwrap_or_default();
         change_attributes(&mut config, attributes, known.is_none())?;
         if known.as_ref().is_some_and(|known| known.config == config) {
-            return Ok(());
+            return Ok(None);
         }
         let (topic, version) = self.topics.put(config);
         tracing::info!(topic = %name, read_queues = topic.config.read_queue_nums, write_queues = topic.config.write_queue_nums,
             perm = topic.config.perm, new = known.is_none(), "a topic was set up by request");
         self.parked.wake_topic(&name);
-        let registered = self.registered_config(&topic.config);
-        let (saved, ()) = tokio::join!(
-            self.save_topic(&topic.config),
-            self.registration
-                .register_topic(&registered, version, REGISTRATION_WAIT)
-        );
-        saved.map_err(|error| PutTopicError::NotSaved {
-            topic: name.clone(),
-            cause: error.to_string(),
-        })?;
-        Ok(())
+        Ok(Some((topic, version)))
     }
 
     /// Removes a topic with its queues and every group's offsets in it. It may block: not for a network thread.

@@ -79,9 +79,9 @@ impl BrokerCore {
         );
         let registered = self.registered_config(&topic.config);
         let (saved, ()) = tokio::join!(
-            self.save_topic(&topic.config),
+            self.save_topics(vec![topic.config.clone()]),
             self.registration
-                .register_topic(&registered, version, REGISTRATION_WAIT)
+                .register_topics([registered], version, REGISTRATION_WAIT)
         );
         saved.map_err(|error| CreateTopicError::NotSaved {
             topic: name.to_owned(),

@@ -36,9 +36,15 @@ impl Topic {
     }
 }
 
-/// All topics of a broker.
+/// Parts of the table with a lock each: where every message has another topic than the one before it, one lock would
+/// be what all threads meet at.
+const SHARDS: usize = 16;
+
+type Shard = RwLock<HashMap<Arc<str>, Arc<Topic>>>;
+
+/// All topics of a broker. Changes are made under the lock of `version`, one at a time.
 pub struct TopicTable {
-    topics: RwLock<HashMap<Arc<str>, Arc<Topic>>>,
+    shards: [Shard; SHARDS],
     version: Mutex<DataVersion>,
     generation: AtomicU64,
     counters: Arc<CounterTable>,
@@ -47,7 +53,7 @@ pub struct TopicTable {
 impl TopicTable {
     pub(crate) fn new(counters: Arc<CounterTable>) -> Self {
         TopicTable {
-            topics: RwLock::default(),
+            shards: Default::default(),
             version: Mutex::new(DataVersion::new(now_ms())),
             generation: AtomicU64::new(1),
             counters,
@@ -59,14 +65,23 @@ impl TopicTable {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// The part that holds a topic. Names differ mostly at their ends; spread decides nothing but who waits for whom.
+    fn shard(&self, name: &str) -> &Shard {
+        let end = name.bytes().rev().take(4);
+        let mixed = end.fold(name.len(), |mixed, byte| {
+            mixed.wrapping_mul(31).wrapping_add(usize::from(byte))
+        });
+        &self.shards[mixed % SHARDS]
+    }
+
     /// The topic of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Topic>> {
-        self.topics.read().get(name).cloned()
+        self.shard(name).read().get(name).cloned()
     }
 
     /// Whether there is a topic of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.topics.read().contains_key(name)
+        self.shard(name).read().contains_key(name)
     }
 
     fn topic_of(&self, config: TopicConfig) -> Arc<Topic> {
@@ -88,7 +103,7 @@ impl TopicTable {
     pub(crate) fn put(&self, config: TopicConfig) -> (Arc<Topic>, DataVersion) {
         let topic = self.topic_of(config);
         let mut version = self.version.lock();
-        self.topics
+        self.shard(&topic.name)
             .write()
             .insert(topic.name.clone(), topic.clone());
         version.bump(now_ms());
@@ -103,7 +118,7 @@ impl TopicTable {
             return (known, None);
         }
         let topic = self.topic_of(config);
-        self.topics
+        self.shard(&topic.name)
             .write()
             .insert(topic.name.clone(), topic.clone());
         version.bump(now_ms());
@@ -114,7 +129,7 @@ impl TopicTable {
     /// Removes a topic; true when it was there.
     pub(crate) fn remove(&self, name: &str) -> bool {
         let mut version = self.version.lock();
-        let removed = self.topics.write().remove(name).is_some();
+        let removed = self.shard(name).write().remove(name).is_some();
         if removed {
             version.bump(now_ms());
             self.generation.fetch_add(1, Ordering::Release);
@@ -129,10 +144,11 @@ impl TopicTable {
         version: Option<DataVersion>,
     ) {
         let mut current = self.version.lock();
-        let mut topics = self.topics.write();
         for config in configs {
             let topic = self.topic_of(config);
-            topics.insert(topic.name.clone(), topic);
+            self.shard(&topic.name)
+                .write()
+                .insert(topic.name.clone(), topic);
         }
         if let Some(version) = version {
             *current = version;
@@ -155,13 +171,16 @@ impl TopicTable {
     /// All topics and the data version that goes with them.
     pub fn snapshot(&self) -> (Vec<Arc<Topic>>, DataVersion) {
         let version = self.version.lock();
-        let topics = self.topics.read().values().cloned().collect();
+        let mut topics = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            topics.extend(shard.read().values().cloned());
+        }
         (topics, *version)
     }
 
     /// Number of topics.
     pub fn len(&self) -> usize {
-        self.topics.read().len()
+        self.shards.iter().map(|shard| shard.read().len()).sum()
     }
 
     /// Whether there is no topic at all.

@@ -83,6 +83,7 @@ const SYSTEM_GROUPS: &[&str] = &[
     "CID_ONSAPI_PERMISSION",
     "CID_ONSAPI_OWNER",
     "CID_RMQ_SYS_TRANS",
+    "CID_SYS_RMQ_TRANS",
 ];
 
 /// Why a name is refused.

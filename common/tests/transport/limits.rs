@@ -142,6 +142,68 @@ async fn reading_stops_at_the_limit_of_requests_in_flight_and_goes_on_below_it()
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_something_to_happen_do_not_keep_others_from_being_read() {
+    let actor = Actor::new();
+    let config = ServerConfig {
+        max_in_flight_per_connection: 10,
+        ..Default::default()
+    };
+    let server = start_with(&actor, config);
+    let mut peer = Peer::connect(&server).await;
+    for opaque in 0..100 {
+        peer.send(&[request(WAIT, opaque)]).await;
+    }
+    assert_eq!(peer.call(request(ECHO, 100)).await.opaque, 100);
+    for deferred in actor.take_deferred(100).await {
+        deferred.reply(0).send();
+    }
+    for _ in 0..100 {
+        assert!(peer.next().await.unwrap().opaque < 100);
+    }
+    // They are in nobody's account any more: ten others still fill the limit.
+    for opaque in 0..10 {
+        peer.send(&[request(DEFER, opaque)]).await;
+    }
+    eventually("ten are in flight", || actor.deferred_count() == 10).await;
+    peer.send(&[request(ECHO, 100)]).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(actor.requests.load(SeqCst), 111, "the eleventh was read");
+}
+
+#[tokio::test]
+async fn unfinished_requests_of_all_connections_share_one_budget() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    let actor = Actor::new();
+    let config = ServerConfig {
+        max_buffered_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let server = start_with(&actor, config);
+    let mut bytes = bytes::BytesMut::new();
+    request(ECHO, 1)
+        .with_body(vec![b'x'; 900 << 10])
+        .encode(&mut bytes);
+    let mut unfinished = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        // The server may close it in the middle.
+        let _ = stream.write_all(&bytes[..800 << 10]).await;
+        unfinished.push(stream);
+    }
+    // Six megabytes do not fit into one; room for a whole request there is only once some have been closed.
+    eventually("some are closed", || server.open_connections() < 8).await;
+    for mut stream in unfinished {
+        drop(stream.shutdown().await);
+        let _ = stream.read(&mut [0; 1]).await;
+    }
+    eventually("all are gone", || server.open_connections() == 0).await;
+    let mut whole = Peer::connect(&server).await;
+    whole.send_bytes(&bytes).await;
+    assert_eq!(whole.next().await.unwrap().body.len(), 900 << 10);
+}
+
+#[tokio::test]
 async fn held_replies_count_as_in_flight() {
     let actor = Actor::new();
     let config = ServerConfig {

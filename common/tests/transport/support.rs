@@ -32,6 +32,8 @@ pub(crate) const DROP: i32 = 8;
 /// Replies with the connection's listener tag.
 pub(crate) const TAG: i32 = 9;
 
+/// Is answered by nobody, and waits without counting as in flight.
+pub(crate) const WAIT: i32 = 11;
 /// Replies and closes the connection.
 pub(crate) const CLOSE: i32 = 10;
 
@@ -108,6 +110,11 @@ impl Service for Actor {
             }
             DEFER => {
                 let deferred = replies.defer();
+                self.deferred.lock().unwrap().push(deferred);
+                self.deferred_changed.notify_one();
+            }
+            WAIT => {
+                let deferred = replies.defer().waiting();
                 self.deferred.lock().unwrap().push(deferred);
                 self.deferred_changed.notify_one();
             }

@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::queues::ConsumeQueues;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
-pub(crate) use open::MemoryLimits;
+pub(crate) use open::{INDEX_MEMORY_BYTES, MemoryLimits, TAIL_MEMORY_BYTES};
 
 /// The derived part of one store.
 #[derive(Debug)]

@@ -21,9 +21,9 @@ use crate::snapshot;
 use crate::sync::{Arc, AtomicU64, Mutex};
 
 /// Memory of all queue tails together; 100,000 queues get 32 units each.
-const TAIL_MEMORY_BYTES: usize = 64 << 20;
+pub(crate) const TAIL_MEMORY_BYTES: usize = 64 << 20;
 /// Memory of index entries that are not in files yet; a million entries.
-const INDEX_MEMORY_BYTES: usize = 16 << 20;
+pub(crate) const INDEX_MEMORY_BYTES: usize = 16 << 20;
 
 /// Limits on memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,7 +42,7 @@ impl RemotingClient {
     /// A client without connections yet. Must be called within a tokio runtime. Requests that servers send on the
     /// client's connections go to `peer_requests` ([`NoPeerRequests`] refuses them all).
     pub fn new(config: ClientConfig, peer_requests: Arc<dyn PeerRequests>) -> RemotingClient {
-        let registry = Arc::new(Registry::new());
+        let registry = Arc::new(Registry::new(usize::MAX));
         let stop = CancellationToken::new();
         let times = SweepTimes {
             idle: config.idle_timeout,

@@ -2,6 +2,7 @@
 //! misbehaves does it often.
 
 use super::Connection;
+use super::budget::NoRoom;
 use crate::remoting::FrameError;
 use std::io;
 use std::sync::LazyLock;
@@ -17,6 +18,8 @@ pub(crate) enum CloseCause {
     Io(#[from] io::Error),
     #[error("bad frame: {0}")]
     Frame(#[from] FrameError),
+    #[error("{0}")]
+    NoRoom(#[from] NoRoom),
     #[error("it was idle for too long")]
     Idle,
     #[error("the peer took no bytes for too long")]
@@ -32,12 +35,18 @@ pub(crate) enum CloseCause {
 impl CloseCause {
     pub(crate) fn log(&self, connection: &Connection) {
         static FRAME: RateLimit = RateLimit::new();
+        static ROOM: RateLimit = RateLimit::new();
         static SLOW: RateLimit = RateLimit::new();
         static PANIC: RateLimit = RateLimit::new();
         let peer = connection.peer();
         match self {
             CloseCause::Frame(_) => {
                 FRAME.run(
+                    |more| tracing::warn!(%peer, suppressed = more, "connection closed: {self}"),
+                );
+            }
+            CloseCause::NoRoom(_) => {
+                ROOM.run(
                     |more| tracing::warn!(%peer, suppressed = more, "connection closed: {self}"),
                 );
             }

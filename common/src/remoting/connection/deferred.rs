@@ -19,6 +19,7 @@ pub struct Deferred {
     opaque: i32,
     one_way: bool,
     answered: bool,
+    waits: bool,
 }
 
 impl Deferred {
@@ -31,7 +32,20 @@ impl Deferred {
             opaque,
             one_way,
             answered: false,
+            waits: false,
         }
+    }
+
+    /// Takes the request out of the connection's limit of requests in flight: it waits for something to happen, as the pulls
+    /// of a consumer do on each of its queues, and must not keep the connection from being read. Whoever holds it bounds how
+    /// many there are.
+    #[must_use]
+    pub fn waiting(mut self) -> Deferred {
+        if !self.one_way && !self.waits {
+            self.waits = true;
+            self.connection.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        self
     }
 
     /// The connection that the request came in on.
@@ -72,6 +86,9 @@ impl Deferred {
 
 impl Drop for Deferred {
     fn drop(&mut self) {
+        if self.waits {
+            self.connection.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
         if self.answered || self.one_way {
             return;
         }

@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 
 /// Reads per turn before other tasks of the thread get theirs.
 const READS_PER_TURN: usize = 8;
+/// Unsent replies of one connection that do not count against the budget of all: counting is for what is much.
+const UNCOUNTED_BYTES: usize = 16 * 1024;
 
 /// What one connection may hold.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,7 @@ pub(crate) async fn drive<S: Service>(
         durable: service.durable().map(DurableWatch::new),
         waker: None,
         draining: false,
+        unsent_share: 0,
     };
     let cause = std::future::poll_fn(|context| driver.poll(context)).await;
     cause.log(&connection);
@@ -70,6 +73,8 @@ struct Driver<S: Service> {
     durable: Option<DurableWatch>,
     waker: Option<Waker>,
     draining: bool,
+    /// What it holds of the budget of unsent replies.
+    unsent_share: usize,
 }
 
 impl<S: Service> Driver<S> {
@@ -218,9 +223,14 @@ impl<S: Service> Driver<S> {
     }
 
     fn may_read(&self) -> bool {
-        let in_flight = self.held.len() + self.connection.deferred.load(Ordering::Relaxed);
+        let deferred = self.connection.deferred.load(Ordering::Relaxed);
+        let waiting = self.connection.waiting.load(Ordering::Relaxed);
+        let in_flight = self.held.len() + deferred.saturating_sub(waiting);
+        let unsent_bytes = self.out.unsent_bytes() + self.held.waiting_bytes();
         in_flight < self.limits.max_in_flight
-            && self.out.unsent_bytes() + self.held.waiting_bytes() < self.limits.max_unsent_bytes
+            && unsent_bytes < self.limits.max_unsent_bytes
+            // Its own replies leaving wake it; with none it is not what holds the memory.
+            && (unsent_bytes < UNCOUNTED_BYTES || !self.registry.unsent.is_used_up())
     }
 
     fn is_drained(&self) -> bool {
@@ -254,6 +264,7 @@ impl<S: Service> Driver<S> {
             context,
             read,
             self.limits.max_frame_bytes,
+            &self.registry.unfinished,
             |bytes| handler.handle_all(bytes, scratch),
         )
     }
@@ -264,8 +275,17 @@ impl<S: Service> Driver<S> {
             .store(self.registry.now_ms(), Ordering::Relaxed);
     }
 
-    fn note_unsent(&self) {
+    fn note_unsent(&mut self) {
         let unsent_bytes = self.out.unsent_bytes();
+        let counted = unsent_bytes + self.held.waiting_bytes();
+        let counted = if counted < UNCOUNTED_BYTES {
+            0
+        } else {
+            counted
+        };
+        if counted != self.unsent_share {
+            self.registry.unsent.note(&mut self.unsent_share, counted);
+        }
         self.connection.inbox.set_unsent_bytes(unsent_bytes);
         let since = &self.connection.unsent_since_ms;
         if unsent_bytes > 0 && since.load(Ordering::Relaxed) == 0 {
@@ -277,6 +297,8 @@ impl<S: Service> Driver<S> {
     }
 
     fn end(mut self, cause: &CloseCause) {
+        self.partial.end(&self.registry.unfinished);
+        self.registry.unsent.note(&mut self.unsent_share, 0);
         let unsent_calls = self.connection.inbox.close();
         self.connection.calls.close(unsent_calls);
         self.connection.announce_room();

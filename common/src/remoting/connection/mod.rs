@@ -2,6 +2,7 @@
 //! driver, the one task that reads and writes the socket. Everything that waits on a connection is bounded: unsent
 //! bytes, requests in flight, calls.
 
+mod budget;
 mod calls;
 mod close;
 mod deferred;
@@ -46,6 +47,8 @@ pub struct Connection {
     calls: Calls,
     /// Requests whose reply is some other task's to give.
     deferred: AtomicUsize,
+    /// Those of them that wait for something to happen and do not count as in flight.
+    waiting: AtomicUsize,
     /// Times of the registry's coarse clock; 0 in `unsent_since_ms`: nothing is unsent.
     last_activity_ms: AtomicU64,
     unsent_since_ms: AtomicU64,
@@ -73,6 +76,7 @@ impl Connection {
             inbox: Inbox::default(),
             calls: Calls::default(),
             deferred: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             last_activity_ms: AtomicU64::new(now_ms),
             unsent_since_ms: AtomicU64::new(0),
             trimmed_ms: AtomicU64::new(0),

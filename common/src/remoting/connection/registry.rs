@@ -3,6 +3,7 @@
 //! connection has a timer of its own, and no message resets one.
 
 use super::Connection;
+use super::budget::Budget;
 use super::close::CloseCause;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -36,14 +37,21 @@ pub(crate) struct Registry {
     now_ms: AtomicU64,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     open: AtomicUsize,
+    /// Requests that have not arrived whole.
+    pub(crate) unfinished: Budget,
+    /// Replies that peers have not taken, or that wait for the disk.
+    pub(crate) unsent: Budget,
 }
 
 impl Registry {
-    pub(crate) fn new() -> Registry {
+    /// `max_buffered_bytes` bounds both the unfinished requests and the unsent replies of all connections.
+    pub(crate) fn new(max_buffered_bytes: usize) -> Registry {
         Registry {
             now_ms: AtomicU64::new(1),
             connections: Mutex::default(),
             open: AtomicUsize::new(0),
+            unfinished: Budget::new(max_buffered_bytes),
+            unsent: Budget::new(max_buffered_bytes),
         }
     }
 

@@ -13,10 +13,14 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// A connection without reads and writes for this long is closed.
     pub idle_timeout: Duration,
-    /// Requests of one connection whose reply is held back or deferred; at the bound no more is read from it.
+    /// Requests of one connection whose reply is held back or deferred; at the bound no more is read from it. Those that
+    /// wait for something to happen ([`Deferred::waiting`](crate::remoting::Deferred::waiting)) do not count.
     pub max_in_flight_per_connection: usize,
     /// Bytes finished for one connection but not taken by its peer; at the bound no more is read from it.
     pub max_unsent_bytes_per_connection: usize,
+    /// Bytes of requests that have not arrived whole, and again of replies that peers have not taken, over all connections.
+    /// Without room a connection whose long request goes on is closed, and one with unsent replies is not read from.
+    pub max_buffered_bytes: usize,
     /// A peer that takes none of the bytes that wait for it for this long loses its connection. The kernel tells of
     /// what a peer took in lumps of up to a few megabytes, so this must leave the slowest good peer time for one.
     pub slow_reader_timeout: Duration,
@@ -32,6 +36,7 @@ impl Default for ServerConfig {
             idle_timeout: Duration::from_secs(120),
             max_in_flight_per_connection: 65_536,
             max_unsent_bytes_per_connection: 16 << 20,
+            max_buffered_bytes: 1 << 30,
             slow_reader_timeout: Duration::from_secs(30),
             listener_tag: 0,
         }

@@ -42,7 +42,7 @@ impl Server {
         let local_addr = listener
             .local_addr()
             .map_err(|source| BindError { addr, source })?;
-        let registry = Arc::new(Registry::new());
+        let registry = Arc::new(Registry::new(config.max_buffered_bytes));
         let tasks = TaskTracker::new();
         let stop_accepting = CancellationToken::new();
         let stop_sweeping = CancellationToken::new();

@@ -10,7 +10,7 @@ die() { echo "$*" >&2; exit 1; }
 # Succeeds with a reason if a Java peer cannot be run here.
 java_missing() {
   local version
-  version=$("$java" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -1)
+  version=$("$java" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -1) || true # a missing java is told below
   if ! command -v "$java" > /dev/null || [ "${version:-0}" -lt 17 ]; then
     echo "no Java 17 or newer found; install one (Debian: apt install openjdk-17-jre-headless) or set JAVA_HOME"
   elif ! command -v mvn > /dev/null && [ ! -f "$jars/complete" ]; then

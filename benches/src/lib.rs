@@ -5,6 +5,7 @@ pub mod appends;
 pub mod ceilings;
 pub mod copies;
 pub mod group_flush;
+pub mod instructions;
 pub mod kafka;
 pub mod layout;
 pub mod locks;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use mainstem_benches::appends::{self, AppendArgs, FlushBytesArgs, RollArgs};
 use mainstem_benches::copies::{self, CopiesArgs};
+use mainstem_benches::instructions::{self, InstructionsArgs};
 use mainstem_benches::kafka::explain::{self, ExplainArgs};
 use mainstem_benches::layout::losses::{self, LossesArgs};
 use mainstem_benches::layout::{self, LayoutArgs};
@@ -55,6 +56,8 @@ enum Benchmark {
     ColdReaders(ColdReadersArgs),
     /// Route queries to a name server, alone and during registrations
     Routes(RoutesArgs),
+    /// Count instructions per message and compare them with those recorded (wants valgrind)
+    Instructions(InstructionsArgs),
     /// Load a broker that is already running (the same as `mainstem bench`)
     #[command(subcommand)]
     Load(Load),
@@ -87,6 +90,7 @@ fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
         Benchmark::Parked(args) => scale::parked(&args)?,
         Benchmark::ColdReaders(args) => scale::cold_readers(&args)?,
         Benchmark::Routes(args) => scale::routes(&args)?,
+        Benchmark::Instructions(args) => instructions::run(&args)?,
         Benchmark::Load(load) => println!("{}", mainstem_load::run(&load)?),
     }
     Ok(())

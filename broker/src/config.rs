@@ -23,6 +23,17 @@ pub enum FastPort {
     Port(u16),
 }
 
+/// `transfer`: how pulled messages that memory has come to the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferMode {
+    /// Large ones from the mapped log, small ones copied behind the head.
+    Mmap,
+    /// By the kernel, from the file; neighbours in the log in one call.
+    Sendfile,
+    /// All copied.
+    Heap,
+}
+
 /// What is called when a request has changed a setting.
 #[derive(Clone)]
 pub struct OnChange(Arc<dyn Fn(&Change) + Send + Sync>);
@@ -110,6 +121,8 @@ pub struct BrokerConfig {
     pub max_transfer_bytes_on_disk: usize,
     /// `maxTransferCountOnMessageInDisk`: the same for messages that must come from disk.
     pub max_transfer_count_on_disk: usize,
+    /// `transfer`: how pulled messages come to the socket.
+    pub transfer: TransferMode,
     /// Greatest number of pulls held at a time; later ones are answered at once.
     pub max_parked_pulls: usize,
     /// Greatest number of reads from disk that run at a time; as many pulls as may be parked may wait for their turn.
@@ -197,6 +210,7 @@ impl Default for BrokerConfig {
             max_transfer_count_in_memory: 32,
             max_transfer_bytes_on_disk: 64 * 1024,
             max_transfer_count_on_disk: 8,
+            transfer: TransferMode::Mmap,
             max_parked_pulls: 100_000,
             max_cold_reads: 16,
             offset_journal_interval: Duration::from_secs(5),

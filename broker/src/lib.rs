@@ -32,7 +32,7 @@ mod topics;
 
 pub use broker::{Broker, ShutdownError, StartError};
 pub use broker_core::BrokerCore;
-pub use config::{BrokerConfig, FastPort, OnChange};
+pub use config::{BrokerConfig, FastPort, OnChange, TransferMode};
 pub use delay::{DEFAULT_DELAY_LEVELS, DelayLevels, DelayLevelsError};
 pub use memory::{MemoryLimit, MemoryPart};
 pub use persist::LoadError;

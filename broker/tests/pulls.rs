@@ -6,8 +6,9 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mainstem_broker::TransferMode;
 use mainstem_common::remoting::code::{request, response};
-use support::{PullOf, TestBroker, TestClient, bodies, ext, ext_keys, until};
+use support::{PullOf, TestBroker, TestClient, bodies, ext, ext_keys, messages, until};
 
 const NUMBERS: [&str; 6] = [
     "groupSysFlag",
@@ -364,4 +365,77 @@ async fn a_stop_answers_parked_pulls() {
     // Far less than the minute that the pull would have waited.
     assert!(started.elapsed() < Duration::from_secs(20));
     assert_eq!(waiting.await.unwrap().code, response::PULL_NOT_FOUND);
+}
+
+/// Whichever way the bytes take to the socket, and however small the socket's buffers, they are the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_transfer_mode_sends_the_same_bytes() {
+    const MESSAGES: usize = 48;
+    let body = |i: usize| {
+        let bytes = [10, 100, 3_000, 70_000][i % 4] + i;
+        (0..bytes).map(|at| b'a' + ((at + i) % 26) as u8).collect()
+    };
+    let expected: Vec<Vec<u8>> = (0..MESSAGES).map(body).collect();
+    for mode in [
+        TransferMode::Mmap,
+        TransferMode::Sendfile,
+        TransferMode::Heap,
+    ] {
+        let broker = TestBroker::with(|config| {
+            config.transfer = mode;
+            config.max_transfer_bytes_in_memory = 4 << 20;
+            config.max_transfer_count_in_memory = MESSAGES;
+        })
+        .await;
+        let client = broker.client();
+        let mut sent = None;
+        for body in &expected {
+            // Neighbours in the log, and between them at times one of another queue.
+            sent = Some(client.send_ok("T", 0, "", body).await);
+            if body.len() > 60_000 {
+                client.send_ok("T", 1, "", b"between").await;
+            }
+        }
+        client.until_readable("T", &sent.unwrap()).await;
+        // More answers at once than a socket takes.
+        let client = Arc::new(client);
+        let mut pulls = tokio::task::JoinSet::new();
+        for _ in 0..24 {
+            let client = Arc::clone(&client);
+            pulls.spawn(async move {
+                let mut bodies = Vec::new();
+                while bodies.len() < MESSAGES {
+                    let pull = PullOf {
+                        offset: bodies.len() as i64,
+                        ..PullOf::default()
+                    };
+                    let reply = client.pull(&pull).await;
+                    assert_eq!(reply.code, response::SUCCESS);
+                    bodies.extend(messages(&reply).iter().map(|m| m.body.to_vec()));
+                }
+                bodies
+            });
+        }
+        while let Some(bodies) = pulls.join_next().await {
+            assert!(bodies.unwrap() == expected, "{mode:?}");
+        }
+    }
+}
+
+/// A pull that waits is answered in the same way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_that_waited_gets_its_message_by_sendfile_too() {
+    let broker = TestBroker::with(|config| config.transfer = TransferMode::Sendfile).await;
+    let client = broker.client();
+    let first = client.send_ok("T", 0, "", b"first").await;
+    client.until_readable("T", &first).await;
+    let pull = PullOf {
+        offset: 1,
+        sys_flag: 6,
+        suspend_ms: 20_000,
+        ..PullOf::default()
+    };
+    let body = vec![b'x'; 50_000];
+    let (reply, _) = tokio::join!(client.pull(&pull), client.send_ok("T", 0, "", &body));
+    assert_eq!(messages(&reply)[0].body, body);
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mainstem_broker::{Broker, BrokerConfig, DelayLevels, FastPort, OnChange};
+use mainstem_broker::{Broker, BrokerConfig, DelayLevels, FastPort, OnChange, TransferMode};
 use mainstem_common::config::Settings;
 use mainstem_common::config::keys::broker as key;
 use mainstem_store::{FlushMode, LockKind, StoreOptions};
@@ -75,6 +75,11 @@ pub(crate) fn config(mut settings: Settings, addresses: &Addresses, log: &Log) -
             as usize,
         max_transfer_count_on_disk: settings.get(&key::MAX_TRANSFER_COUNT_ON_MESSAGE_IN_DISK)
             as usize,
+        transfer: match settings.get(&key::TRANSFER).as_str() {
+            "sendfile" => TransferMode::Sendfile,
+            "heap" => TransferMode::Heap,
+            _ => TransferMode::Mmap,
+        },
         offset_journal_interval: ms(settings.get(&key::FLUSH_CONSUMER_OFFSET_INTERVAL)),
         delay_journal_interval: ms(settings.get(&key::FLUSH_DELAY_OFFSET_INTERVAL)),
         register_interval: ms(settings.get(&key::REGISTER_NAME_SERVER_PERIOD)),

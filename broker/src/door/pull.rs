@@ -1,13 +1,17 @@
 //! Pulls: codes 11 and 361.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use mainstem_common::remoting::code::response;
 use mainstem_common::remoting::headers::{PullMessage, PullReply};
-use mainstem_common::remoting::{Deferred, ExtFields as _, HeaderError, Replies, Request};
+use mainstem_common::remoting::{
+    Deferred, ExtFields as _, FileRange, HeaderError, Replies, Request, Transfer,
+};
+use mainstem_store::RecordSlice;
 
 use super::{Door, Session};
+use crate::config::TransferMode;
 use crate::pull::{InlineSubscription, Pull, PullAnswer, PullError, PullStatus, PullStep, Pulled};
 
 /// Bits of a pull's sysFlag.
@@ -53,27 +57,27 @@ pub(super) fn pull(
             if pulled.messages.is_empty() {
                 reply.send()
             } else {
-                reply.send_parts(pulled.messages)
+                reply.send_parts(pulled.messages, &transfer(door.core.config.transfer))
             }
         }
         Ok(PullStep::Park(parkable)) => {
-            let deferred = replies.defer().waiting();
+            let (deferred, mode) = (replies.defer().waiting(), door.core.config.transfer);
             door.core.park(
                 parkable,
                 session.channel.id(),
-                Box::new(|answer| answer_later(deferred, answer)),
+                Box::new(move |answer| answer_later(deferred, answer, mode)),
             );
         }
         Ok(PullStep::ReadFromDisk(cold)) => {
-            let deferred = replies.defer();
-            door.core
-                .read_cold(cold, Box::new(|answer| answer_later(deferred, answer)));
+            let (deferred, mode) = (replies.defer(), door.core.config.transfer);
+            let answer = Box::new(move |answer| answer_later(deferred, answer, mode));
+            door.core.read_cold(cold, answer);
         }
     }
     Ok(())
 }
 
-fn answer_later(deferred: Deferred, answer: PullAnswer) {
+fn answer_later(deferred: Deferred, answer: PullAnswer, mode: TransferMode) {
     match answer {
         Ok(pulled) => {
             let (code, header, remark) = head_of(&pulled);
@@ -81,7 +85,7 @@ fn answer_later(deferred: Deferred, answer: PullAnswer) {
             if pulled.messages.is_empty() {
                 reply.send()
             } else {
-                reply.body_chunks(chunks(pulled)).send()
+                reply.send_parts(pulled.messages, &transfer(mode))
             }
         }
         Err(error) => deferred
@@ -92,8 +96,16 @@ fn answer_later(deferred: Deferred, answer: PullAnswer) {
     }
 }
 
-fn chunks(pulled: Pulled) -> Vec<Bytes> {
-    pulled.messages.into_iter().map(Bytes::from_owner).collect()
+fn transfer(mode: TransferMode) -> Transfer<RecordSlice> {
+    match mode {
+        TransferMode::Mmap => Transfer::Memory,
+        TransferMode::Heap => Transfer::Copy,
+        TransferMode::Sendfile => Transfer::File(|message| {
+            let (file, offset) = message.in_file()?;
+            let file = Arc::clone(file);
+            Some(FileRange { file, offset })
+        }),
+    }
 }
 
 /// Response code, header and remark of an outcome. All four numbers stand in every reply: clients read them unasked.

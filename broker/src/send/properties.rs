@@ -11,6 +11,9 @@ pub(crate) const NAME_VALUE_SEPARATOR: char = '\u{1}';
 /// Ends a property.
 pub(crate) const PROPERTY_SEPARATOR: char = '\u{2}';
 
+const SEPARATOR: u8 = NAME_VALUE_SEPARATOR as u8;
+const END: u8 = PROPERTY_SEPARATOR as u8;
+
 /// Shortest piece that can be a property: one byte of name, the separator, one of value.
 const MIN_PIECE_LEN: usize = 3;
 /// How far ahead a name is searched for again; repeats further apart than this are kept, and readers take the first.
@@ -74,15 +77,12 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            let (piece, rest) = self
-                .rest
-                .split_once(PROPERTY_SEPARATOR)
-                .unwrap_or((self.rest, ""));
+            let (piece, rest) = split_at_byte(self.rest, END).unwrap_or((self.rest, ""));
             self.rest = rest;
             if piece.len() < MIN_PIECE_LEN {
                 continue;
             }
-            if let Some((name, value)) = piece.split_once(NAME_VALUE_SEPARATOR)
+            if let Some((name, value)) = split_at_byte(piece, SEPARATOR)
                 && !name.is_empty()
                 && !value.is_empty()
             {
@@ -93,13 +93,19 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+/// What stands before and behind the first `byte`, which must be ASCII.
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 fn pieces(raw: &str) -> Pieces<'_> {
     Pieces { rest: raw }
 }
 
 /// Reads what the string asks for.
 pub(crate) fn wishes(raw: &str) -> Result<Wishes<'_>, PropertiesError> {
-    if raw.as_bytes().contains(&0) {
+    if memchr::memchr(0, raw.as_bytes()).is_some() {
         return Err(PropertiesError::Nul {
             position: raw.find('\0').unwrap_or_default(),
         });
@@ -128,18 +134,18 @@ pub(crate) fn wishes(raw: &str) -> Result<Wishes<'_>, PropertiesError> {
 /// Appends one property to a stored string.
 pub(crate) fn push(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());
-    out.push(NAME_VALUE_SEPARATOR as u8);
+    out.push(SEPARATOR);
     out.extend_from_slice(value.as_bytes());
-    out.push(PROPERTY_SEPARATOR as u8);
+    out.push(END);
 }
 
 fn push_int(out: &mut Vec<u8>, name: &str, value: i32) {
     use std::io::Write as _;
     out.extend_from_slice(name.as_bytes());
-    out.push(NAME_VALUE_SEPARATOR as u8);
+    out.push(SEPARATOR);
     // Writing into a Vec cannot fail.
     let _ = write!(out, "{value}");
-    out.push(PROPERTY_SEPARATOR as u8);
+    out.push(END);
 }
 
 /// Appends the stored form of `raw` to `out` and returns where the unique key lies in it. `new_unique_key` writes a key
@@ -173,11 +179,11 @@ pub(crate) fn write_stored(
     }
     let unique_key = unique_key.unwrap_or_else(|| {
         out.extend_from_slice(property::UNIQ_KEY.as_bytes());
-        out.push(NAME_VALUE_SEPARATOR as u8);
+        out.push(SEPARATOR);
         let start = out.len();
         new_unique_key(out);
         let end = out.len();
-        out.push(PROPERTY_SEPARATOR as u8);
+        out.push(END);
         start..end
     });
     push(out, property::CLUSTER, additions.cluster_name);
@@ -196,10 +202,21 @@ pub(crate) fn write_stored(
 
 /// Whether a name comes again later: then its last value counts, as in a map filled in order.
 fn is_in(rest: &str, name: &str) -> bool {
-    !rest.is_empty()
-        && pieces(rest)
-            .take(MAX_SEARCHED_FOR_REPEATS)
-            .any(|(later, _, _)| later == name)
+    let mut rest = rest.as_bytes();
+    for _ in 0..MAX_SEARCHED_FOR_REPEATS {
+        // A value has a byte at least, else the property is none.
+        if let Some(value) = rest.strip_prefix(name.as_bytes())
+            && let [SEPARATOR, first, ..] = value
+            && *first != END
+        {
+            return true;
+        }
+        match memchr::memchr(END, rest) {
+            Some(end) => rest = &rest[end + 1..],
+            None => return false,
+        }
+    }
+    false
 }
 
 #[cfg(test)]

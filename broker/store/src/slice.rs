@@ -2,6 +2,7 @@
 //! that the bytes stay valid as long as the slice lives, whatever happens to the file.
 
 use std::fmt;
+use std::fs::File;
 use std::ops::Deref;
 
 use crate::disk::MappedSlice;
@@ -80,6 +81,15 @@ impl RecordSlice {
             },
         };
         Self { bytes }
+    }
+
+    /// The open file that the bytes lie in and their offset there, where they are in a mapped file.
+    /// They are final: whoever sends them from the file sends these.
+    pub fn in_file(&self) -> Option<(&Arc<File>, u64)> {
+        match &self.bytes {
+            Bytes::Mapped(lease) => lease.in_file(),
+            Bytes::Owned { .. } => None,
+        }
     }
 
     /// Whether the bytes lie in a mapped file, which this slice then keeps mapped.

@@ -16,7 +16,8 @@ mod server;
 pub use client::{ClientConfig, NoPeerRequests, PeerAnswer, PeerRequests, RemotingClient};
 pub use command::Command;
 pub use connection::{
-    CallCause, CallError, Connection, Deferred, DeferredReply, Durability, Replies, ReplyWriter,
+    CallCause, CallError, Connection, Deferred, DeferredReply, Durability, FileRange, Replies,
+    ReplyWriter, Transfer,
 };
 pub use frame::FrameError;
 pub use head::{Ext, HeadError, HeaderError, Request};

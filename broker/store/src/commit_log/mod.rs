@@ -57,9 +57,6 @@ pub(crate) struct CommitLog {
     flush_interval: Duration,
     floor: Mutex<FloorKeeper>,
     mapped_window_bytes: u64,
-    /// The log's end when it was opened: what lies below was not written by this process and may be
-    /// on the device only.
-    opened_at: u64,
     /// Whether a clock that went back was reported.
     clock_noted: AtomicBool,
 }

@@ -225,7 +225,6 @@ impl OpenedLog {
                 touched,
             }),
             mapped_window_bytes: options.mapped_window_bytes,
-            opened_at: end.position,
             clock_noted: AtomicBool::new(false),
             disk,
         }))

@@ -32,10 +32,8 @@ fn invalid(position: u64, reason: impl Into<String>) -> ReadError {
 }
 
 impl CommitLog {
-    /// Whether memory is taken to have it: it was written not long ago, and by this process.
     fn is_recent(&self, position: u64) -> bool {
-        position >= self.opened_at
-            && self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
+        self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
     }
 
     /// Bytes that lie whole below `readable`, through the map or by `pread`.
@@ -196,12 +194,15 @@ impl LogReader for CommitLog {
             .saturating_add(len as u64)
             .min(self.marks.readable());
         let mut position = position;
-        while position < end && !self.is_recent(position) {
+        while position < end {
             let Some(file) = self.files.find(position) else {
                 return;
             };
             let to = file.end().min(end);
-            file.read_soon(position, (to - position) as usize);
+            // Through a map the kernel reads ahead by itself, which serves readers of all topics better.
+            if !(file.is_mapped() && self.is_recent(position)) {
+                file.read_soon(position, (to - position) as usize);
+            }
             position = to;
         }
     }

@@ -104,7 +104,9 @@ impl Disk for RealDisk {
             }
         }
         let file = options.open(self.path(path))?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(Arc::new(RealFile {
+            file: Arc::new(file),
+        }))
     }
 
     fn create_new(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -113,7 +115,9 @@ impl Disk for RealDisk {
             .write(true)
             .create_new(true)
             .open(self.path(path))?;
-        Ok(Arc::new(RealFile { file }))
+        Ok(Arc::new(RealFile {
+            file: Arc::new(file),
+        }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -268,7 +272,8 @@ impl DirectoryLock for RealLock {
 
 #[derive(Debug)]
 struct RealFile {
-    file: File,
+    /// Shared with the maps of the file, whose readers may send from it.
+    file: Arc<File>,
 }
 
 impl DiskFile for RealFile {
@@ -359,6 +364,6 @@ impl DiskFile for RealFile {
             Access::SmallSynced => Advice::Random,
             Access::Sequential => Advice::Sequential,
         })?;
-        Ok(Arc::new(Region::from_map(map)?))
+        Ok(Arc::new(Region::from_map(map, Arc::clone(&self.file))?))
     }
 }

@@ -4,6 +4,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -22,7 +23,11 @@ pub struct Region {
 }
 
 enum Backing {
-    Map(MmapRaw),
+    Map {
+        map: MmapRaw,
+        /// The file whose bytes these are, from its beginning.
+        file: Arc<File>,
+    },
     Heap {
         _memory: Arc<HeapMemory>,
         /// Held while bytes change or are copied away by a simulated sync, so that the two never
@@ -38,7 +43,7 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    pub(super) fn from_map(map: MmapRaw) -> io::Result<Self> {
+    pub(super) fn from_map(map: MmapRaw, file: Arc<File>) -> io::Result<Self> {
         let len = map.len();
         let Some(base) = NonNull::new(map.as_mut_ptr()) else {
             return Err(io::Error::other("the kernel mapped a file at address zero"));
@@ -46,7 +51,7 @@ impl Region {
         Ok(Self {
             base,
             len,
-            backing: Backing::Map(map),
+            backing: Backing::Map { map, file },
         })
     }
 
@@ -89,7 +94,7 @@ impl Region {
     pub unsafe fn write(&self, offset: usize, bytes: &[u8]) {
         self.check(offset, bytes.len());
         let _gate = match &self.backing {
-            Backing::Map(_) => None,
+            Backing::Map { .. } => None,
             Backing::Heap { gate, .. } => Some(gate.lock()),
         };
         // SAFETY: the range was checked; source and target cannot overlap, since a `&[u8]` of
@@ -107,7 +112,7 @@ impl Region {
     pub(super) fn sync(&self, offset: usize, len: usize) -> Option<io::Result<()>> {
         self.check(offset, len);
         match &self.backing {
-            Backing::Map(map) => Some(map.flush_range(offset, len)),
+            Backing::Map { map, .. } => Some(map.flush_range(offset, len)),
             Backing::Heap { .. } => None,
         }
     }
@@ -143,7 +148,7 @@ impl Region {
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.backing {
-            Backing::Map(_) => "map",
+            Backing::Map { .. } => "map",
             Backing::Heap { .. } => "heap",
         };
         f.debug_struct("Region")
@@ -162,6 +167,14 @@ pub struct MappedSlice {
 }
 
 impl MappedSlice {
+    /// The file that the bytes lie in and where, for a memory that is the map of one.
+    pub(crate) fn in_file(&self) -> Option<(&Arc<File>, u64)> {
+        match &self.region.backing {
+            Backing::Map { file, .. } => Some((file, self.offset as u64)),
+            Backing::Heap { .. } => None,
+        }
+    }
+
     /// A part of the lease, itself a lease.
     pub(crate) fn part(&self, offset: usize, len: usize) -> Self {
         assert!(

@@ -66,7 +66,11 @@ impl<'a> Marks<'a> {
     /// One pass over the stored properties. Of a name that occurs twice the last one counts.
     pub(crate) fn of(properties: &'a [u8]) -> Self {
         let mut marks = Self::default();
-        for piece in properties.split(|byte| *byte == property::PROPERTY_SEPARATOR) {
+        let ends = memchr::memchr_iter(property::PROPERTY_SEPARATOR, properties);
+        let mut start = 0;
+        for end in ends.chain([properties.len()]) {
+            let piece = &properties[start..end];
+            start = end + 1;
             // By length and first byte first: most properties are none of these.
             let (name_len, target) = match piece.first() {
                 Some(b'T') => (property::TAGS.len(), property::TAGS),

@@ -122,18 +122,12 @@ impl NewRecord<'_> {
     /// Appends the record to `out` and returns its length. The placement fields are zero until [`place`] fills them.
     pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
         let total = self.encoded_len()?;
-        if self.topic.as_bytes().contains(&0) {
+        if memchr::memchr(0, self.topic.as_bytes()).is_some() {
             return Err(EncodeError::NulInTopic {
                 topic: self.topic.to_owned(),
             });
         }
-        // `contains` searches a word at a time; the position is looked for only when there is one.
-        if self.properties.contains(&0) {
-            let position = self
-                .properties
-                .iter()
-                .position(|&b| b == 0)
-                .unwrap_or_default();
+        if let Some(position) = memchr::memchr(0, self.properties) {
             return Err(EncodeError::NulInProperties { position });
         }
         let long_topic = self.topic.len() > MAX_TOPIC_LEN_V1;

@@ -17,6 +17,8 @@ keys! {
         "The most messages that one pull returns from disk.";
     MAX_TRANSFER_BYTES_ON_MESSAGE_IN_DISK: u32 = "maxTransferBytesOnMessageInDisk", Kind::Int { min: 1_024, max: 16_777_216 }, "65536", "bytes", Start,
         "The most bytes that one pull returns from disk; a single longer message is returned alone.";
+    TRANSFER: String = "transfer", Kind::Choice(&["mmap", "sendfile", "heap"]), "mmap", "", Start,
+        "How pulled messages that memory has come to the socket: large ones from the mapped log (mmap), by the kernel from the file (sendfile), or all copied (heap).";
     NOTIFY_CONSUMER_IDS_CHANGED_ENABLE: bool = "notifyConsumerIdsChangedEnable", Kind::Bool, "true", "", Live,
         "Whether the members of a group are told at once when one joins or leaves.";
     CHANNEL_EXPIRED_TIMEOUT: u64 = "channelExpiredTimeout", Kind::Int { min: 1_000, max: 3_600_000 }, "120000", "ms", Start,

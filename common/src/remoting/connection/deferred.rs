@@ -4,6 +4,7 @@
 use super::Connection;
 use super::outgoing::{Mark, Outgoing};
 use super::replies::{Body, Rest, write_header};
+use super::transfer::Transfer;
 use crate::remoting::code::response;
 use crate::remoting::head::HeadWriter;
 use crate::remoting::{Command, ExtFields};
@@ -160,6 +161,28 @@ impl DeferredReply {
     pub fn body_chunks(mut self, chunks: Vec<Bytes>) -> Self {
         self.rest.body = Body::Chunks(chunks);
         self
+    }
+
+    /// Ends the reply with the concatenation of `parts` as its body.
+    pub fn send_parts<P: AsRef<[u8]> + Send + 'static>(
+        self,
+        parts: Vec<P>,
+        transfer: &Transfer<P>,
+    ) {
+        let DeferredReply {
+            mut deferred,
+            mut out,
+            head,
+            rest,
+        } = self;
+        debug_assert!(matches!(rest.body, Body::None), "a reply has one body");
+        deferred.answered = true;
+        if !deferred.one_way {
+            let length = parts.iter().map(|part| part.as_ref().len()).sum();
+            head.finish(out.inline(), rest.remark.as_deref(), length);
+            out.push_parts(parts, transfer);
+            deferred.connection.inbox.push_reply(&mut out);
+        }
     }
 
     /// Ends the reply and leaves it for the connection's task.

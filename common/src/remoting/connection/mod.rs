@@ -15,11 +15,13 @@ mod outgoing;
 mod reader;
 mod registry;
 mod replies;
+mod transfer;
 
 pub use calls::{CallCause, CallError};
 pub use deferred::{Deferred, DeferredReply};
 pub use durability::Durability;
 pub use replies::{Replies, ReplyWriter};
+pub use transfer::{FileRange, Transfer};
 
 pub(crate) use close::{CloseCause, RateLimit};
 pub(crate) use driver::{Limits, drive};

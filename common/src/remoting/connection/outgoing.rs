@@ -1,12 +1,15 @@
-//! Bytes on their way to a socket: heads and small bodies in one buffer, large bodies as shared chunks that stand
-//! between them and are never copied. One wake-up's frames leave in one write, vectored when there are chunks.
+//! Bytes on their way to a socket: heads and small bodies in one buffer, large bodies as chunks that stand between them
+//! and are never copied: shared memory, or ranges of files that the kernel sends. One wake-up's frames leave in one
+//! write, vectored when there are chunks; a range of a file takes a call of its own.
 
+use super::transfer::{FileRange, Transfer};
 use bytes::{Buf, Bytes};
+use rustix::net::SendFlags;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::AsyncWrite;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 /// Bodies up to this size are copied behind their head; larger ones are worth an entry in a vectored write.
@@ -29,7 +32,32 @@ pub(crate) struct Outgoing {
 struct Chunk {
     /// The inline position that this chunk stands before.
     at: usize,
-    bytes: Bytes,
+    data: Data,
+}
+
+#[derive(Debug)]
+enum Data {
+    Shared(Bytes),
+    File { range: FileRange, bytes: usize },
+}
+
+impl Data {
+    fn len(&self) -> usize {
+        match self {
+            Data::Shared(bytes) => bytes.len(),
+            Data::File { bytes, .. } => *bytes,
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Data::Shared(bytes) => bytes.advance(count),
+            Data::File { range, bytes } => {
+                range.offset += count as u64;
+                *bytes -= count;
+            }
+        }
+    }
 }
 
 /// Where a frame begins, for cutting it off again.
@@ -65,7 +93,7 @@ impl Outgoing {
         self.inline.truncate(mark.inline);
         while self.chunks.len() > mark.chunks {
             if let Some(chunk) = self.chunks.pop_back() {
-                self.chunk_bytes -= chunk.bytes.len();
+                self.chunk_bytes -= chunk.data.len();
             }
         }
     }
@@ -80,21 +108,90 @@ impl Outgoing {
         if body.len() <= INLINE_BODY_BYTES {
             self.inline.extend_from_slice(&body);
         } else {
-            self.chunk_bytes += body.len();
-            self.chunks.push_back(Chunk {
-                at: self.inline.len(),
-                bytes: body,
-            });
+            self.push_chunk(Data::Shared(body));
         }
     }
 
-    /// Does the same for bytes that are not shared yet, and shares only what is not copied.
-    pub(crate) fn push_part<P: AsRef<[u8]> + Send + 'static>(&mut self, part: P) {
+    fn push_chunk(&mut self, data: Data) {
+        self.chunk_bytes += data.len();
+        self.chunks.push_back(Chunk {
+            at: self.inline.len(),
+            data,
+        });
+    }
+
+    /// Appends the parts of a body in the way of `transfer`; few bytes are copied in any.
+    pub(crate) fn push_parts<P: AsRef<[u8]> + Send + 'static>(
+        &mut self,
+        parts: Vec<P>,
+        transfer: &Transfer<P>,
+    ) {
+        match transfer {
+            Transfer::Copy => {
+                for part in parts {
+                    self.inline.extend_from_slice(part.as_ref());
+                }
+            }
+            Transfer::Memory => {
+                for part in parts {
+                    self.push_shared(part);
+                }
+            }
+            Transfer::File(range_of) => self.push_ranges(parts, *range_of),
+        }
+    }
+
+    /// As [`push_body`](Self::push_body) for bytes that are not shared yet: shares only what is not copied.
+    fn push_shared<P: AsRef<[u8]> + Send + 'static>(&mut self, part: P) {
         let bytes = part.as_ref();
         if bytes.len() <= INLINE_BODY_BYTES {
             self.inline.extend_from_slice(bytes);
         } else {
-            self.push_body(Bytes::from_owner(part));
+            self.push_chunk(Data::Shared(Bytes::from_owner(part)));
+        }
+    }
+
+    /// Parts that follow one another in one file are sent as one range of it.
+    fn push_ranges<P: AsRef<[u8]> + Send + 'static>(
+        &mut self,
+        parts: Vec<P>,
+        range_of: fn(&P) -> Option<FileRange>,
+    ) {
+        let mut run: Vec<P> = Vec::new();
+        let mut in_file: Option<(FileRange, usize)> = None;
+        for part in parts {
+            let (len, range) = (part.as_ref().len(), range_of(&part));
+            let follows = match (&in_file, &range) {
+                (Some((first, bytes)), Some(range)) => range.follows(first, *bytes),
+                _ => false,
+            };
+            if !follows {
+                self.push_run(&mut run, in_file.take());
+                in_file = range.map(|range| (range, 0));
+            }
+            if let Some((_, bytes)) = &mut in_file {
+                *bytes += len;
+            }
+            run.push(part);
+        }
+        self.push_run(&mut run, in_file);
+    }
+
+    fn push_run<P: AsRef<[u8]> + Send + 'static>(
+        &mut self,
+        run: &mut Vec<P>,
+        in_file: Option<(FileRange, usize)>,
+    ) {
+        match in_file {
+            Some((range, bytes)) if bytes > INLINE_BODY_BYTES => {
+                run.clear();
+                self.push_chunk(Data::File { range, bytes });
+            }
+            _ => {
+                for part in run.drain(..) {
+                    self.push_shared(part);
+                }
+            }
         }
     }
 
@@ -124,10 +221,16 @@ impl Outgoing {
         taken: &mut usize,
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
-            let written = if self.chunks.is_empty() {
-                Pin::new(&mut *stream).poll_write(context, &self.inline[self.written..])
-            } else {
-                self.poll_write_vectored(stream, context)
+            let written = match self.chunks.front() {
+                None => Pin::new(&mut *stream).poll_write(context, &self.inline[self.written..]),
+                Some(Chunk {
+                    at,
+                    data: Data::File { range, bytes },
+                }) => {
+                    let head = &self.inline[self.written..*at];
+                    poll_write_range(stream, context, head, range, *bytes)
+                }
+                Some(_) => self.poll_write_vectored(stream, context),
             };
             match written {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -158,14 +261,23 @@ impl Outgoing {
         // Each round adds at most two slices.
         while count + 2 <= SLICES_PER_WRITE {
             let chunk = chunks.next();
+            let shared = match chunk {
+                None => None,
+                Some(Chunk {
+                    data: Data::Shared(bytes),
+                    ..
+                }) => Some(bytes),
+                // The head that belongs to it goes with it.
+                Some(_) => break,
+            };
             let inline_to = chunk.map_or(self.inline.len(), |chunk| chunk.at);
             if inline_from < inline_to {
                 slices[count] = IoSlice::new(&self.inline[inline_from..inline_to]);
                 count += 1;
                 inline_from = inline_to;
             }
-            let Some(chunk) = chunk else { break };
-            slices[count] = IoSlice::new(&chunk.bytes);
+            let Some(bytes) = shared else { break };
+            slices[count] = IoSlice::new(bytes);
             count += 1;
         }
         Pin::new(stream).poll_write_vectored(context, &slices[..count])
@@ -181,11 +293,11 @@ impl Outgoing {
                 debug_assert_eq!(count, 0);
                 return;
             }
-            let of_chunk = count.min(chunk.bytes.len());
+            let of_chunk = count.min(chunk.data.len());
             self.chunk_bytes -= of_chunk;
             count -= of_chunk;
-            if of_chunk < chunk.bytes.len() {
-                chunk.bytes.advance(of_chunk);
+            if of_chunk < chunk.data.len() {
+                chunk.data.advance(of_chunk);
                 debug_assert_eq!(count, 0);
                 return;
             }
@@ -214,6 +326,37 @@ impl Outgoing {
         self.chunks.clear();
         if self.inline.capacity() > KEEP_INLINE_BYTES {
             self.inline = Vec::new();
+        }
+    }
+}
+
+/// Writes what of the head is left, told to wait for more; after that the range.
+fn poll_write_range(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    head: &[u8],
+    range: &FileRange,
+    bytes: usize,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        let written = stream.try_io(Interest::WRITABLE, || {
+            if head.is_empty() {
+                let mut offset = range.offset;
+                Ok(rustix::fs::sendfile(
+                    stream,
+                    &*range.file,
+                    Some(&mut offset),
+                    bytes,
+                )?)
+            } else {
+                let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+                Ok(rustix::net::send(stream, head, flags)?)
+            }
+        });
+        match written {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            other => return Poll::Ready(other),
         }
     }
 }

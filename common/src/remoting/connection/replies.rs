@@ -5,6 +5,7 @@ use super::Connection;
 use super::deferred::Deferred;
 use super::held::Held;
 use super::outgoing::{Mark, Outgoing};
+use super::transfer::Transfer;
 use crate::remoting::code::response;
 use crate::remoting::head::HeadWriter;
 use bytes::Bytes;
@@ -156,9 +157,12 @@ impl<'r> ReplyWriter<'r> {
         *self.answered = true;
     }
 
-    /// Ends the reply with the concatenation of `parts` as its body: small ones are copied behind the head, large ones
-    /// are sent from where they are.
-    pub fn send_parts<P: AsRef<[u8]> + Send + 'static>(self, parts: Vec<P>) {
+    /// Ends the reply with the concatenation of `parts` as its body.
+    pub fn send_parts<P: AsRef<[u8]> + Send + 'static>(
+        self,
+        parts: Vec<P>,
+        transfer: &Transfer<P>,
+    ) {
         debug_assert!(matches!(self.rest.body, Body::None), "a reply has one body");
         *self.answered = true;
         if self.muted {
@@ -168,9 +172,7 @@ impl<'r> ReplyWriter<'r> {
         let length = parts.iter().map(|part| part.as_ref().len()).sum();
         self.head
             .finish(self.out.inline(), self.rest.remark.as_deref(), length);
-        for part in parts {
-            self.out.push_part(part);
-        }
+        self.out.push_parts(parts, transfer);
     }
 
     /// Ends the reply; it leaves once the service's watermark has reached `position`, overtaken by replies that wait

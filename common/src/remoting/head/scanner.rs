@@ -183,19 +183,17 @@ impl<'a> Scanner<'a> {
     }
 
     fn hex4(&mut self) -> Result<u32, HeadError> {
-        let digits = self
+        let digits: [u8; 4] = self
             .bytes
             .get(self.at..self.at + 4)
+            .and_then(|digits| digits.try_into().ok())
             .ok_or_else(|| self.error("four hex digits"))?;
-        let mut value = 0;
-        for &digit in digits {
-            let nibble = (digit as char)
-                .to_digit(16)
-                .ok_or_else(|| self.error("four hex digits"))?;
-            value = value << 4 | nibble;
+        let [a, b, c, d] = digits.map(|digit| NIBBLES[usize::from(digit)]);
+        if (a | b | c | d) > 15 {
+            return Err(self.error("four hex digits"));
         }
         self.at += 4;
-        Ok(value)
+        Ok(u32::from(a) << 12 | u32::from(b) << 8 | u32::from(c) << 4 | u32::from(d))
     }
 
     /// Steps over any value; nested ones must be well formed too, as the frame's end is not where they stop.
@@ -343,11 +341,25 @@ fn closing(objects: u64) -> u8 {
     if objects & 1 == 1 { b'}' } else { b']' }
 }
 
-const fn repeated(byte: u8) -> u64 {
+/// The value of each hex digit; other bytes have bits above the nibble.
+static NIBBLES: [u8; 256] = nibbles();
+
+const fn nibbles() -> [u8; 256] {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+}
+
+pub(super) const fn repeated(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// High bits of the zero bytes of `word`; exact for the lowest one, which alone is looked at.
-const fn zero_bytes(word: u64) -> u64 {
+/// High bits of the zero bytes of `word`: whether there are any is exact, and so is the lowest one; nothing else is.
+pub(super) const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(repeated(1)) & !word & repeated(0x80)
 }

@@ -2,6 +2,7 @@
 //! reads; they go straight into the outgoing bytes, the two length words filled in at the end. Requests can be
 //! written in both forms.
 
+use super::scanner::{repeated, zero_bytes};
 use super::{HeadType, VERSION};
 use crate::remoting::Language;
 
@@ -212,14 +213,24 @@ pub(crate) fn write_int(out: &mut Vec<u8>, value: i64) {
 #[inline]
 pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    if bytes
-        .iter()
-        .all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
-    {
+    if is_plain(bytes) {
         out.extend_from_slice(bytes);
     } else {
         write_with_escapes(out, bytes);
     }
+}
+
+/// Whether JSON takes all of `bytes` as they are; eight at a time.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    let (words, rest) = bytes.as_chunks::<8>();
+    words.iter().all(|word| {
+        let word = u64::from_le_bytes(*word);
+        let controls = word.wrapping_sub(repeated(0x20)) & !word & repeated(0x80);
+        let quotes = zero_bytes(word ^ repeated(b'"')) | zero_bytes(word ^ repeated(b'\\'));
+        controls | quotes == 0
+    }) && rest.iter().all(|byte| plain(*byte))
 }
 
 #[cold]

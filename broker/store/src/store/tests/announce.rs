@@ -40,25 +40,3 @@ fn a_read_that_may_wait_announces_the_old_records_that_it_will_ask_for_and_no_re
     let bytes: usize = announced.iter().map(|(_, len)| len).sum();
     assert!(bytes > 200_000, "{announced:?}");
 }
-
-#[test]
-fn what_a_process_finds_in_the_log_is_not_taken_to_be_in_memory() {
-    let disk = SimDisk::new();
-    let store = Store::open_on(Arc::new(disk.clone()), options(FlushMode::Async)).unwrap();
-    send(&store, "T", 0, b"before");
-    await_bound(&store, "T", 0, 1);
-    store.close().unwrap();
-    drop(store);
-    let store = Store::open_on(Arc::new(disk.clone()), options(FlushMode::Async)).unwrap();
-    send(&store, "T", 0, b"after");
-    await_bound(&store, "T", 0, 2);
-
-    disk.faults().set_nothing_cached(true);
-    let impatient = ReadLimits {
-        patience: Patience::InMemoryOnly,
-        ..ReadLimits::default()
-    };
-    let read = |offset| store.read("T", 0, offset, &impatient, &|_| true);
-    assert_eq!(read(0).status, ReadStatus::NotInMemory, "the device has it");
-    assert!(read(1).messages[0].is_mapped());
-}

@@ -141,6 +141,9 @@ fn store(settings: &Settings) -> StoreOptions {
         // The body, its topic and its properties.
         max_message_bytes: body_bytes.saturating_add(RECORD_OVERHEAD_BYTES),
         flush_interval: Duration::from_millis(settings.get(&key::FLUSH_INTERVAL_COMMIT_LOG)),
+        checkpoint_interval: Duration::from_millis(
+            settings.get(&key::FLUSH_CONSUME_QUEUE_THOROUGH_INTERVAL),
+        ),
         retention: mainstem_broker::retention(settings),
         ..defaults
     }

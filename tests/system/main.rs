@@ -7,6 +7,7 @@ mod bad_starts;
 mod configuration;
 mod connections;
 mod disk_full;
+mod durability;
 mod lifecycle;
 mod memory;
 mod pipes;

@@ -194,7 +194,7 @@ static NO_MEANING: &[NoMeaning] = &[
                 enableBuildConsumeQueueConcurrently enableRunningFlagsInFlush \
                 fastFailIfNoBufferInStorePool flushCommitLogLeastPages \
                 flushCommitLogThoroughInterval flushCommitLogTimed flushConsumeQueueLeastPages \
-                flushConsumeQueueThoroughInterval flushIntervalConsumeQueue \
+                flushIntervalConsumeQueue \
                 flushLeastPagesWhenWarmMapedFile indexFileReadEnable indexFileWriteEnable \
                 logicQueueForceSwapMapInterval logicQueueSwapMapInterval \
                 logicQueueSwapMapReserveFileNum mappedFileSize mappedFileSizeConsumeQueueExt \

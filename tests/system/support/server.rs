@@ -130,6 +130,25 @@ impl Start {
         self
     }
 
+    /// Keeps its log in this directory, where that beside the data would be in the way.
+    pub(crate) fn log_in(mut self, directory: &Path) -> Start {
+        self.log = directory.join(format!("server-{}.log", unique()));
+        self
+    }
+
+    /// Starts it and kills it so soon after.
+    pub(crate) fn killed_after(mut self, time: std::time::Duration) {
+        let mut child = self
+            .command
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&self.log).unwrap())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(time);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// Starts it and waits for `ready`.
     pub(crate) fn ready(self) -> Server {
         match self.outcome() {
@@ -148,7 +167,8 @@ impl Start {
         }
     }
 
-    fn outcome(mut self) -> Result<Server, (ExitStatus, String)> {
+    /// Starts it; if it ends before `ready`, its exit status and log.
+    pub(crate) fn outcome(mut self) -> Result<Server, (ExitStatus, String)> {
         let log_file = std::fs::File::create(&self.log).unwrap();
         let mut child = self
             .command

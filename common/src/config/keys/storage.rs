@@ -11,6 +11,8 @@ keys! {
         "SYNC_FLUSH answers a send when the message is on disk; ASYNC_FLUSH when it is in the page cache, where a power cut can lose it. Apache's default is ASYNC_FLUSH.";
     FLUSH_INTERVAL_COMMIT_LOG: u64 = "flushIntervalCommitLog", Kind::Int { min: 1, max: 60_000 }, "500", "ms", Start,
         "With ASYNC_FLUSH: the longest that a message stays in the page cache only.";
+    FLUSH_CONSUME_QUEUE_THOROUGH_INTERVAL: u64 = "flushConsumeQueueThoroughInterval", Kind::Int { min: 1000, max: 600_000 }, "10000", "ms", Start,
+        "How often a snapshot of the consume queues and the key index is written; a start after a crash reads the messages that came since. Apache's default is 60000.";
     USE_REENTRANT_LOCK_WHEN_PUT_MESSAGE: String = "useReentrantLockWhenPutMessage", Kind::Choice(&["auto", "true", "false"]), "auto", "", Start,
         "The append lock: true parks waiting threads, false lets them spin; auto parks with SYNC_FLUSH and spins with ASYNC_FLUSH.";
     MAPPED_FILE_SIZE_COMMIT_LOG: u64 = "mappedFileSizeCommitLog", Kind::Int { min: 65_536, max: 1_073_741_824 }, "1073741824", "bytes", Start,

@@ -17,8 +17,6 @@ use crate::stats::SAMPLE_INTERVAL_MS;
 
 /// Longest interval of the scan for silent clients.
 const MAX_EXPIRY_SCAN: Duration = Duration::from_secs(10);
-/// Between two looks whether it is time to remove expired messages.
-const CLEAN_INTERVAL: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Starts every task.
@@ -63,7 +61,10 @@ pub(crate) fn start(
     );
     let config = &core.config;
     let saves: [(Duration, Save); 4] = [
-        (CLEAN_INTERVAL, BrokerCore::remove_expired_at_set_hours),
+        (
+            config.clean_interval,
+            BrokerCore::remove_expired_at_set_hours,
+        ),
         (config.offset_journal_interval, |core| {
             log_unsaved(core.journal_offsets(), "committed offsets");
         }),

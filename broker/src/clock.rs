@@ -1,4 +1,4 @@
-//! Wall-clock time as the protocol counts it.
+//! Wall-clock time as the protocol and the settings count it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,4 +7,9 @@ pub(crate) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as i64)
+}
+
+/// The hour of the day in the machine's time zone.
+pub(crate) fn hour_of_day() -> i8 {
+    jiff::ZonedDateTime::now().hour()
 }

@@ -135,6 +135,10 @@ pub struct BrokerConfig {
     /// How often the JSON files under `config/` are written. They are copies for people and for the way back to RocketMQ;
     /// every write syncs files and a directory, which the log's own syncs have to wait for.
     pub export_interval: Duration,
+    /// How often it is looked whether it is time to remove expired messages.
+    pub clean_interval: Duration,
+    /// The hour of the day, 0 to 23, that [`delete_hours`](Self::delete_hours) are compared with.
+    pub hour_of_day: fn() -> i8,
     /// `registerNameServerPeriod`: interval of the full registration.
     pub register_interval: Duration,
     /// `registerBrokerTimeoutMills`: how long one registration may take.
@@ -216,6 +220,8 @@ impl Default for BrokerConfig {
             offset_journal_interval: Duration::from_secs(5),
             delay_journal_interval: Duration::from_secs(10),
             export_interval: Duration::from_secs(60),
+            clean_interval: Duration::from_secs(10),
+            hour_of_day: crate::clock::hour_of_day,
             register_interval: Duration::from_secs(30),
             register_timeout: Duration::from_secs(24),
             client_expiry: Duration::from_secs(120),

@@ -54,7 +54,7 @@ impl BrokerCore {
 
     /// Removes expired messages if this is one of the hours for it. It blocks.
     pub(crate) fn remove_expired_at_set_hours(&self) {
-        let hour = jiff::ZonedDateTime::now().hour();
+        let hour = (self.config.hour_of_day)();
         if self
             .delete_hours
             .lock()

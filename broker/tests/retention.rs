@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicI8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mainstem_broker::DelayLevels;
@@ -189,4 +190,44 @@ async fn a_disk_over_its_limit_refuses_sends_with_a_code_of_its_own_and_shows_it
     assert!(text.contains(r#""diskStage":"full""#), "{text}");
     store.set_retention(limit(101));
     client.send_ok("T", 0, "", b"after").await;
+}
+
+/// The hour that the broker below is told.
+static HOUR: AtomicI8 = AtomicI8::new(3);
+/// How often it has asked.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expired_messages_go_by_themselves_at_the_set_hour_and_at_no_other() {
+    let broker = TestBroker::with(|config| {
+        config.store.commit_log_file_bytes = FILE_BYTES;
+        config.store.checkpoint_interval = Duration::from_millis(20);
+        config.store.retention = Retention {
+            max_age: Some(Duration::ZERO),
+            ..Retention::default()
+        };
+        config.delete_hours = vec![4];
+        config.clean_interval = Duration::from_millis(10);
+        config.hour_of_day = || {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            HOUR.load(Ordering::Relaxed)
+        };
+    })
+    .await;
+    let client = broker.client();
+    fill(&broker, &client, 4).await;
+    for hour in [3, 5, 23] {
+        HOUR.store(hour, Ordering::Relaxed);
+        let asked = ASKED.load(Ordering::Relaxed);
+        until("the hour was looked at", async || {
+            ASKED.load(Ordering::Relaxed) > asked + 5
+        })
+        .await;
+        assert_eq!(log_begins_at(&broker), 0, "at {hour} nothing is removed");
+    }
+    HOUR.store(4, Ordering::Relaxed);
+    until("expired files go at four", async || {
+        log_begins_at(&broker) == 3 * FILE_BYTES
+    })
+    .await;
 }

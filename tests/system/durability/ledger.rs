@@ -45,8 +45,6 @@ pub(super) struct Ledger {
     pub(super) delivered: HashMap<u64, usize>,
     /// Every offset that a group tried to commit.
     pub(super) committed: HashMap<Queue, Vec<u64>>,
-    /// The committed offset that a start had, and when it said so.
-    pub(super) restored: HashMap<Queue, (u64, usize)>,
 }
 
 impl Ledger {
@@ -82,8 +80,6 @@ impl Ledger {
         }
         self.delivered.retain(|_, at| *at <= cut);
         self.delivered.values_mut().for_each(|at| *at = 0);
-        self.restored.retain(|_, (_, at)| *at <= cut);
-        self.restored.values_mut().for_each(|(_, at)| *at = 0);
     }
 
     /// Messages that were acknowledged.

@@ -182,7 +182,14 @@ fn told(error: std::io::Error) -> String {
 /// `mainstem store check` finds nothing wrong.
 fn check_offline(data: &Path) -> Result<(), String> {
     let output = mainstem()
-        .args(["store", "check"])
+        .args([
+            "store",
+            "check",
+            "--set",
+            "maxHashSlotNum=500",
+            "--set",
+            "maxIndexNum=1000",
+        ])
         .arg(data)
         .output()
         .map_err(told)?;

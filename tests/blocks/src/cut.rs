@@ -1,10 +1,8 @@
 //! A power cut: of a recording up to some event, all that a finished flush covers is kept, and of every 4 KiB of each later write
-//! a seed decides whether it is kept, lost, or torn into sectors of 512 bytes. Order among what is kept is that of the recording.
+//! a seed decides whether it is kept, lost, or torn into the disk's sectors. Order among what is kept is that of the recording.
 
 use crate::image::{Image, PAGE_BYTES};
 use crate::recorded::{Event, Recording};
-
-const SECTOR_BYTES: usize = 512;
 
 /// A small generator of random numbers (splitmix64), so that a seed replays exactly.
 #[derive(Clone)]
@@ -56,13 +54,15 @@ pub struct Cut {
     pub keep: Keep,
     /// Decides for each page.
     pub seed: u64,
+    /// Size of a sector, which a disk writes whole or not at all; pages of larger ones are never torn.
+    pub sector_bytes: usize,
 }
 
 impl Cut {
     /// A cut between two events, chosen by a seed: half of them just before a flush is done, when most is at stake.
-    pub fn choose(recording: &Recording, from: usize, to: usize, seed: u64) -> Cut {
+    pub fn choose(recording: &Recording, to: usize, seed: u64, sector_bytes: usize) -> Cut {
         let mut random = Random::new(seed);
-        let mut at = from + random.below((to - from).max(1) as u64) as usize;
+        let mut at = random.below(to.max(1) as u64) as usize;
         if random.percent(50) {
             let events = recording.events();
             at = (at..to)
@@ -80,6 +80,7 @@ impl Cut {
             at,
             keep,
             seed: random.next_u64(),
+            sector_bytes,
         }
     }
 
@@ -134,9 +135,9 @@ impl Cut {
         if random.percent(chance) {
             keep(from, to);
         } else if random.percent(25) {
-            for sector in (from..to).step_by(SECTOR_BYTES) {
+            for sector in (from..to).step_by(self.sector_bytes) {
                 if random.percent(50) {
-                    keep(sector, (sector + SECTOR_BYTES).min(to));
+                    keep(sector, (sector + self.sector_bytes).min(to));
                 }
             }
         }
@@ -186,7 +187,12 @@ mod tests {
     #[test]
     fn what_was_flushed_survives_every_cut_and_what_was_not_only_by_chance() {
         let recording = recording();
-        let cut = |keep, seed| Cut { at: 4, keep, seed };
+        let cut = |keep, seed| Cut {
+            at: 4,
+            keep,
+            seed,
+            sector_bytes: 512,
+        };
         let found = |cut: Cut| first_bytes(&cut.image(&recording, true));
         assert_eq!(found(cut(Keep::Nothing, 0)), [1, 0]);
         assert_eq!(found(cut(Keep::Everything, 0)), [3, 2]);
@@ -207,12 +213,13 @@ mod tests {
             at: 4,
             keep: Keep::Nothing,
             seed: 0,
+            sector_bytes: 512,
         };
         assert_eq!(first_bytes(&cut.image(&recording(), false)), [0, 0]);
     }
 
     #[test]
-    fn a_seed_replays_exactly_and_tears_pages_into_sectors() {
+    fn a_seed_replays_exactly_and_tears_pages_into_sectors_and_no_smaller() {
         let recording = Recording::of(
             Image::zeros(1 << 20),
             vec![Event::Write {
@@ -220,22 +227,27 @@ mod tests {
                 bytes: vec![7; 1 << 20].into(),
             }],
         );
-        let read = |seed| {
+        let read = |seed, sector_bytes| {
             let cut = Cut {
                 at: 1,
                 keep: Keep::Some(50),
                 seed,
+                sector_bytes,
             };
             let mut bytes = vec![0; 1 << 20];
             cut.image(&recording, true).read(0, &mut bytes);
             bytes
         };
-        assert_eq!(read(3), read(3));
-        assert_ne!(read(3), read(4));
-        let torn = read(3)
-            .chunks(PAGE_BYTES)
-            .filter(|page| page.contains(&0) && page.contains(&7))
-            .count();
-        assert!(torn > 10, "{torn} of 256 pages are torn");
+        assert_eq!(read(3, 512), read(3, 512));
+        assert_ne!(read(3, 512), read(4, 512));
+        let torn = |bytes: &[u8]| {
+            let pages = bytes.chunks(PAGE_BYTES);
+            pages
+                .filter(|page| page.contains(&0) && page.contains(&7))
+                .count()
+        };
+        let pages = torn(&read(3, 512));
+        assert!(pages > 10, "{pages} of 256 pages are torn");
+        assert_eq!(torn(&read(3, PAGE_BYTES)), 0);
     }
 }

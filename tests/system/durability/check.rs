@@ -13,7 +13,7 @@ use mainstem_record::Message;
 use super::ledger::{
     DELAYED, DELAYED_QUEUES, Ledger, MADE_BY_A_SEND, Queue, TOPICS, body, key, number_of,
 };
-use super::load::{GROUP, Position, number, pull_command, queue_command};
+use super::load::{Position, committed_offset, number, pull_command, queue_command};
 use crate::support::{BareClient, PATIENCE};
 
 /// Keys looked up in one check.
@@ -180,15 +180,17 @@ impl<'a> Check<'a> {
         Ok(min)
     }
 
-    /// The group's offset is one that was committed, and not ahead of the queue. (The reader of each life begins anew, so they may go back.)
+    /// The group's offset is one that was committed, not ahead of the queue, and not behind one that was on disk.
     fn committed_offset(&mut self, queue: &Queue, max: u64) -> Result<(), String> {
-        let command =
-            queue_command(request::QUERY_CONSUMER_OFFSET, queue).with_ext("consumerGroup", GROUP);
-        let reply = self.call(&command)?;
-        let offset = (reply.code == response::SUCCESS)
-            .then(|| number(&reply, "offset"))
-            .flatten();
-        let Some(offset) = offset else { return Ok(()) };
+        let offset =
+            committed_offset(&mut self.client, queue).ok_or("the broker closed the connection")?;
+        let durable = self.ledger.commits_durable.get(queue).copied().unwrap_or(0);
+        let offset = offset.unwrap_or(0);
+        if offset < durable {
+            return Err(format!(
+                "the committed offset is {offset}, though {durable} was on disk"
+            ));
+        }
         if offset > max {
             return Err(format!(
                 "the committed offset {offset} is ahead of the queue's end {max}"
@@ -204,6 +206,7 @@ impl<'a> Check<'a> {
         {
             return Err(format!("nobody committed {offset}"));
         }
+        self.ledger.is_durable(queue, offset);
         Ok(())
     }
 

@@ -64,11 +64,15 @@ fn kills_at_random_moments_lose_nothing_and_reorder_nothing() {
                 life,
                 seed,
             );
-            std::thread::sleep(Duration::from_millis(20 + random.below(380)));
+            // Now and then long enough for commits to be due in the journal.
+            let least_ms = if random.percent(10) { 1500 } else { 20 };
+            std::thread::sleep(Duration::from_millis(least_ms + random.below(380)));
+            let killed = Instant::now();
             server.kill();
             ledger = load
                 .stop()
                 .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            ledger.killed(killed);
             acknowledged += ledger.acknowledged() - before;
             done += 1;
             if asked > 0 && done % 10 == 0 {

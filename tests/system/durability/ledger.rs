@@ -2,6 +2,7 @@
 //! were committed; and for each when they learnt it, as a place in the disk's record. What was learnt before a cut must be there after it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 /// Topics with their queues: three made on purpose, one by its first message.
 pub(super) const TOPICS: [(&str, i32); 4] = [
@@ -45,7 +46,14 @@ pub(super) struct Ledger {
     pub(super) delivered: HashMap<u64, usize>,
     /// Every offset that a group tried to commit.
     pub(super) committed: HashMap<Queue, Vec<u64>>,
+    /// What the group's commits were answered with success for, and when. One reader commits, and never less than before.
+    pub(super) commits_answered: HashMap<Queue, Vec<(u64, Instant)>>,
+    /// The group's offset is on disk up to here: a start had it, or it had the time to get there.
+    pub(super) commits_durable: HashMap<Queue, u64>,
 }
+
+/// By then a commit is in the journal, which is written every 20 ms here: enough for a machine that is busy with other tests.
+const JOURNALLED_AFTER: Duration = Duration::from_secs(1);
 
 impl Ledger {
     /// A reader has a message at this offset; a message of another number than before is an error.
@@ -78,8 +86,28 @@ impl Ledger {
             seen.retain(|_, (_, at)| *at <= cut);
             seen.values_mut().for_each(|(_, at)| *at = 0);
         }
+        // When the cut was in time is not known.
+        self.commits_answered.clear();
         self.delivered.retain(|_, at| *at <= cut);
         self.delivered.values_mut().for_each(|at| *at = 0);
+    }
+
+    /// The group's offset is on disk up to here.
+    pub(super) fn is_durable(&mut self, queue: &Queue, committed: u64) {
+        let durable = self.commits_durable.entry(queue.clone()).or_default();
+        *durable = committed.max(*durable);
+    }
+
+    /// The broker was killed at this moment: commits have come as far as its journal, and that has them but for the last ones.
+    pub(super) fn killed(&mut self, at: Instant) {
+        for (queue, commits) in std::mem::take(&mut self.commits_answered) {
+            let durable = commits
+                .into_iter()
+                .filter(|(_, answered)| *answered + JOURNALLED_AFTER <= at);
+            if let Some((committed, _)) = durable.last() {
+                self.is_durable(&queue, committed);
+            }
+        }
     }
 
     /// Messages that were acknowledged.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use mainstem_blocks::Random;
@@ -200,13 +201,19 @@ impl Client {
         (command, numbers)
     }
 
-    /// Follows all queues in turns, and commits now and then how far it is.
+    /// Follows all queues in turns from the group's offsets on, and commits now and then how far it is.
     fn read(mut self) -> Result<(), String> {
         let queues: Vec<Queue> = TOPICS
             .iter()
             .flat_map(|(topic, queues)| (0..*queues).map(|id| ((*topic).to_owned(), id)))
             .collect();
         let mut offsets: HashMap<Queue, u64> = HashMap::new();
+        for queue in &queues {
+            let Some(committed) = committed_offset(&mut self.socket, queue) else {
+                return Ok(());
+            };
+            offsets.insert(queue.clone(), committed.unwrap_or(0));
+        }
         while !self.is_stopped() {
             let queue = queues[self.random.below(queues.len() as u64) as usize].clone();
             let from = offsets.get(&queue).copied().unwrap_or(0);
@@ -236,8 +243,13 @@ impl Client {
                 let command = queue_command(request::UPDATE_CONSUMER_OFFSET, &queue)
                     .with_ext("consumerGroup", GROUP)
                     .with_ext("commitOffset", offset.to_string());
-                if self.socket.call(&command).is_none() {
+                let Some(reply) = self.socket.call(&command) else {
                     return Ok(());
+                };
+                if reply.code == response::SUCCESS {
+                    let mut ledger = self.ledger.lock().unwrap();
+                    let answered = ledger.commits_answered.entry(queue).or_default();
+                    answered.push((offset, Instant::now()));
                 }
             }
         }
@@ -272,6 +284,18 @@ pub(super) fn queue_command(code: i32, (topic, id): &Queue) -> Command {
     Command::request(code)
         .with_ext("topic", topic.clone())
         .with_ext("queueId", id.to_string())
+}
+
+/// The group's offset in this queue, if it has one; `None` where the broker is gone.
+pub(super) fn committed_offset(client: &mut BareClient, queue: &Queue) -> Option<Option<u64>> {
+    let command =
+        queue_command(request::QUERY_CONSUMER_OFFSET, queue).with_ext("consumerGroup", GROUP);
+    let reply = client.call(&command)?;
+    Some(
+        (reply.code == response::SUCCESS)
+            .then(|| number(&reply, "offset"))
+            .flatten(),
+    )
 }
 
 /// A pull that does not wait.

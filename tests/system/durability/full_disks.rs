@@ -155,7 +155,10 @@ fn the_whole_disk(kind: FileSystem, bytes: u64, but: usize, kills: bool) {
             );
         }
         if let Ok(during) = during {
-            check(&during, &mut ledger);
+            let found = Check::of(during.broker(), &mut ledger, &no_position(), false)
+                .what_is_stored(1)
+                .map_err(|error| format!("{error}\n{}", during.log()));
+            assert_eq!(found, Ok(()));
             during.kill();
         }
         drop(ballast);

@@ -101,10 +101,10 @@ impl Ledger {
     /// The broker was killed at this moment: commits have come as far as its journal, and that has them but for the last ones.
     pub(super) fn killed(&mut self, at: Instant) {
         for (queue, commits) in std::mem::take(&mut self.commits_answered) {
-            let durable = commits
+            let mut durable = commits
                 .into_iter()
                 .filter(|(_, answered)| *answered + JOURNALLED_AFTER <= at);
-            if let Some((committed, _)) = durable.last() {
+            if let Some((committed, _)) = durable.next_back() {
                 self.is_durable(&queue, committed);
             }
         }

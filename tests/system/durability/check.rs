@@ -84,6 +84,15 @@ impl<'a> Check<'a> {
         })
     }
 
+    /// Where the queue begins now, if what was at this offset has been removed meanwhile.
+    fn removed(&mut self, queue: &Queue, offset: u64) -> Result<Option<u64>, String> {
+        if !self.removes {
+            return Ok(None);
+        }
+        let begin = self.bound(request::GET_MIN_OFFSET, queue)?;
+        Ok((begin > offset).then_some(begin))
+    }
+
     /// Messages from an offset on; empty where there are none.
     fn pull(&mut self, queue: &Queue, offset: u64) -> Result<Vec<Message>, String> {
         let reply = self.call(&pull_command(queue, offset))?;
@@ -120,7 +129,7 @@ impl<'a> Check<'a> {
 
     /// Checks one queue; returns where it begins.
     fn queue(&mut self, queue: &Queue) -> Result<u64, String> {
-        let min = self.bound(request::GET_MIN_OFFSET, queue)?;
+        let mut min = self.bound(request::GET_MIN_OFFSET, queue)?;
         let max = self.bound(request::GET_MAX_OFFSET, queue)?;
         if min > 0 && !self.removes {
             return Err(format!("begins at {min}, though nothing is removed"));
@@ -132,6 +141,11 @@ impl<'a> Check<'a> {
             let from = min + numbers.len() as u64;
             let messages = self.pull(queue, from)?;
             if messages.is_empty() {
+                if let Some(now) = self.removed(queue, from)? {
+                    numbers.clear();
+                    min = now;
+                    continue;
+                }
                 return Err(format!("nothing at {from}, though it ends at {max}"));
             }
             for (message, offset) in messages.iter().zip(from..) {
@@ -217,7 +231,7 @@ impl<'a> Check<'a> {
 
     /// Keys of some acknowledged messages find them.
     fn keys(&mut self, begins: &HashMap<Queue, u64>, seed: u64) -> Result<(), String> {
-        let known: Vec<(u64, Queue, usize)> = self
+        let known: Vec<(u64, Queue, u64, usize)> = self
             .ledger
             .sent
             .iter()
@@ -228,7 +242,10 @@ impl<'a> Check<'a> {
                         .is_some_and(|begin| known.offset >= *begin)
                 })
             })
-            .map(|(number, sent)| (*number, sent.queue.clone(), sent.bytes))
+            .filter_map(|(number, sent)| {
+                let offset = sent.acknowledged?.offset;
+                Some((*number, sent.queue.clone(), offset, sent.bytes))
+            })
             .collect();
         let mut random = Random::new(seed);
         // The last one, and others.
@@ -237,7 +254,8 @@ impl<'a> Check<'a> {
             .chain(known.len().checked_sub(1))
             .collect();
         for pick in picks {
-            let (number, (topic, id), bytes) = &known[pick];
+            let (number, queue, offset, bytes) = &known[pick];
+            let (topic, id) = queue;
             let command = Command::request(request::QUERY_MESSAGE)
                 .with_ext("topic", topic.clone())
                 .with_ext("key", key(*number))
@@ -253,6 +271,7 @@ impl<'a> Check<'a> {
             if !messages
                 .iter()
                 .any(|message| message.body == body(*number, *bytes))
+                && self.removed(queue, *offset)?.is_none()
             {
                 return Err(format!(
                     "key {} of {topic}/{id} finds {} messages, not its own ({:?})",
@@ -285,6 +304,11 @@ impl<'a> Check<'a> {
         }
         let started = Instant::now();
         loop {
+            for id in 0..DELAYED_QUEUES {
+                if self.removed(&(DELAYED.to_owned(), id), 0)?.is_some() {
+                    return Ok(());
+                }
+            }
             for (id, offset) in offsets.iter_mut().enumerate() {
                 let queue = (DELAYED.to_owned(), id as i32);
                 loop {

@@ -14,8 +14,10 @@ use super::load::{Load, Position, create_topics};
 use super::{environment, own_mounts, small_files};
 use crate::support::{Server, Start, mainstem, text};
 
-/// Small, for images are made often; xfs wants 300 MB.
-const DISK_BYTES: u64 = 320 << 20;
+/// More than any load here fills; what is not written takes no memory.
+const DISK_BYTES: u64 = 1 << 30;
+/// A recording ends after so many messages, about 5 KB each, for it is kept in memory.
+const MESSAGES_IN_A_RECORDING: usize = 60_000;
 /// Log size from which old messages are removed, where they are.
 const LOG_BYTES: u64 = 8 << 20;
 
@@ -87,7 +89,10 @@ impl Plan {
         );
         // Queue files are written for what several snapshots have carried along: some recordings last so long.
         let least_ms = if self.seed % 4 == 3 { 8000 } else { 400 };
-        std::thread::sleep(Duration::from_millis(least_ms + random.below(1200)));
+        let until = Instant::now() + Duration::from_millis(least_ms + random.below(1200));
+        while Instant::now() < until && load.acknowledged() < MESSAGES_IN_A_RECORDING {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let end = disk.position();
         server.kill();
         let ledger = load.stop()?;

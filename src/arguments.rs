@@ -388,6 +388,9 @@ pub(crate) struct StoreRepair {
     /// Remove the log from this position on, where a record or damage begins: every later message is given up
     #[arg(long, value_name = "POSITION", group = "steps")]
     pub(crate) cut_log_at: Option<u64>,
+    /// Write over the damage that begins at this position: what lay there is given up, nothing before or behind it. May be given more than once
+    #[arg(long, value_name = "POSITION", group = "steps")]
+    pub(crate) bury_at: Vec<u64>,
     /// Remove the log files before this one, named by the position where it begins: every earlier message is given up
     #[arg(long, value_name = "POSITION", group = "steps")]
     pub(crate) drop_log_before: Option<u64>,

@@ -77,7 +77,8 @@ pub enum OpenError {
     /// A record below the durable floor is not valid: damage, not a torn tail.
     #[error(
         "commit-log file {path} is damaged at byte {offset} (log position {position}): {reason}. The log is known to be durable up to \
-         {floor}, so this is no torn tail and nothing was changed. Restore the file, or give up everything from there on with `{}`; `mainstem store check` tells what else can be done",
+         {floor}, so this is no torn tail and nothing was changed. Restore the file, give up the damage alone with `{}`, or everything from there on with `{}`; `mainstem store check` tells what else can be done",
+        crate::inspect::Step::BuryAt(*position).command(directory),
         crate::inspect::Step::CutLogAt(*position).command(directory)
     )]
     Damage {

@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_cut_in_the_middle_of_a_write_never_loses_the_floor() {
-        for seed in 0..200 {
+        for seed in 0..crate::disk::sim::repeated(200) {
             let disk = disk();
             let (mut file, _) = FloorFile::open(&disk).unwrap();
             file.write(&floor(10)).unwrap();

@@ -173,7 +173,7 @@ mod tests {
         let disk = SimDisk::new();
         disk.create_dir_all(layout::DIRECTORY).unwrap();
         let id = take(&disk).state_id;
-        for seed in 0..50 {
+        for seed in 0..crate::disk::sim::repeated(50) {
             assert_eq!(take(&disk.crash(seed)).state_id, id);
         }
     }

@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &StoreRepair) -> Result<(), Failure> {
 fn steps(arguments: &StoreRepair) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(arguments.cut_log_at.map(Step::CutLogAt));
+    steps.extend(arguments.bury_at.iter().copied().map(Step::BuryAt));
     steps.extend(arguments.drop_log_before.map(Step::DropLogBefore));
     for (asked, step) in [
         (arguments.rebuild_queues, Step::RebuildQueues),

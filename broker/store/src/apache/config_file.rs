@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_power_cut_while_exporting_leaves_one_of_both_versions() {
-        for seed in 0..200 {
+        for seed in 0..crate::disk::sim::repeated(200) {
             let disk = SimDisk::new();
             let files = ConfigFiles::new(Arc::new(disk.clone()));
             files.write("n.json", "1").unwrap();

@@ -9,7 +9,8 @@ use std::io;
 use super::CommitLog;
 use super::append::Tail;
 use super::file::{LogFile, MAX_ZEROS_BYTES};
-use crate::sync::{Arc, AtomicBool, Duration, Ordering, Sleeper, sleep};
+use super::sabotage::{Sabotage, is_broken};
+use crate::sync::{Arc, AtomicBool, Condvar, Duration, Mutex, Ordering, Sleeper};
 
 /// How far ahead zeros are written: some 50 ms of the fastest load. They are dirty pages that the
 /// kernel may write by itself if nothing is appended for long.
@@ -24,8 +25,6 @@ const LEAD_BYTES: u64 = 4 << 20;
 const ALIGNMENT_BYTES: u64 = 64 << 10;
 /// Longest rest; an append wakes the thread much earlier.
 const REST: Duration = Duration::from_secs(60);
-/// Between two looks at a fence.
-const FENCE_NAP: Duration = Duration::from_micros(50);
 /// Value of the fence while nothing is being written.
 pub(super) const NO_FENCE: u64 = u64::MAX;
 
@@ -35,6 +34,10 @@ pub(super) struct Ahead {
     sleeper: Sleeper,
     asked: AtomicBool,
     stop: AtomicBool,
+    /// Number of the last step that is over.
+    over: Mutex<u64>,
+    /// A step is over.
+    cleared: Condvar,
 }
 
 impl Ahead {
@@ -44,9 +47,19 @@ impl Ahead {
         self.sleeper.wake();
     }
 
-    /// What an append does that would reach into a step: the step is short, and rarely so near.
-    pub(super) fn wait_for_step(&self) {
-        sleep(FENCE_NAP);
+    /// What an append does that would reach into a step, without the append lock: waits until the
+    /// step of that number, which it saw under the lock, is over. Steps are short, and rarely so near.
+    pub(super) fn wait_for_step(&self, step: u64) {
+        let mut over = self.over.lock();
+        while *over < step {
+            self.cleared.wait(&mut over);
+        }
+    }
+
+    /// A step is over and its fence is gone.
+    fn note_over(&self, step: u64) {
+        *self.over.lock() = step;
+        self.cleared.notify_all();
     }
 
     fn stop(&self) {
@@ -61,6 +74,7 @@ impl Ahead {
 
 /// One step: a range of a file that appends keep out of until it is written.
 struct Step {
+    number: u64,
     file: Arc<LogFile>,
     from: u64,
     len: usize,
@@ -102,6 +116,8 @@ impl CommitLog {
         };
         let written = step.file.write_zeros(step.from, step.len);
         self.tail.lock().fence = NO_FENCE;
+        // Behind the fence: an append that waited finds it gone.
+        self.ahead.note_over(step.number);
         written?;
         Ok(Some(step.from + step.len as u64))
     }
@@ -136,7 +152,9 @@ impl Tail {
             return None;
         };
         let len = STEP_BYTES.min((file.end() - from) as usize);
+        self.steps += 1;
         let step = Step {
+            number: self.steps,
             file: Arc::clone(file),
             from,
             len,
@@ -150,7 +168,7 @@ impl Tail {
     /// the step being written.
     #[inline]
     pub(super) fn is_clear(&self, len: usize, blank: usize) -> bool {
-        if self.fence == NO_FENCE {
+        if self.fence == NO_FENCE || is_broken(Sabotage::Fence) {
             return true;
         }
         let need = (len + blank) as u64;

@@ -7,7 +7,7 @@ use std::io;
 use crate::disk::{Access, DiskFile, Region};
 use crate::outcome::Patience;
 use crate::slice::RecordSlice;
-use crate::sync::Arc;
+use crate::sync::{Arc, LeaseArc};
 
 /// Directory of the log files, Apache's place.
 pub(crate) const DIRECTORY: &str = "commitlog";
@@ -40,7 +40,7 @@ pub(crate) struct LogFile {
     len: u64,
     path: String,
     file: Arc<dyn DiskFile>,
-    region: Option<Arc<Region>>,
+    region: Option<LeaseArc<Region>>,
 }
 
 impl LogFile {
@@ -155,7 +155,7 @@ impl LogFile {
         // ordering and are never written again: a cut only touches what lies above `readable`.
         self.region
             .as_ref()
-            .map(|region| RecordSlice::mapped(unsafe { region.lease(offset, len) }))
+            .map(|region| RecordSlice::mapped(unsafe { Region::lease(region, offset, len) }))
     }
 
     /// Fills a buffer by `pread`.

@@ -35,7 +35,8 @@ pub(crate) use file::{DIRECTORY, LogFile, base_of, path_of};
 pub(crate) use open::{KnownQueues, OpenedLog};
 pub(crate) use recover::{look_behind, next_candidate};
 #[cfg(test)]
-pub(crate) use sabotage::{Sabotage, break_on_this_thread};
+pub(crate) use sabotage::break_on_this_thread;
+pub(crate) use sabotage::{Sabotage, is_broken};
 pub use stats::StoreStats;
 pub(crate) use walk::{Found, Walker};
 

@@ -188,6 +188,7 @@ impl OpenedLog {
             ask_at: ask_at(&current),
             ahead_at: u64::MAX,
             fence: NO_FENCE,
+            steps: 0,
             file: current,
             next,
             last_timestamp_ms,

@@ -16,13 +16,10 @@ use super::walk::{Found, Walker};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::layout;
-use crate::sync::{Arc, Instant};
+use crate::long_walk::LongWalk;
+use crate::sync::Arc;
 
 const CHUNK_BYTES: usize = 1 << 20;
-/// A walk that takes longer tells how far it is, this often.
-const PROGRESS_EVERY_S: u64 = 5;
-/// Bytes of the log between two looks at the clock.
-const PROGRESS_STEP_BYTES: u64 = 64 << 20;
 /// The most that is saved of a cut tail; an asynchronous log may lose more, and says so.
 const MAX_SAVED_BYTES: u64 = 256 << 20;
 
@@ -95,47 +92,6 @@ fn inner_messages(record: &RecordView<'_>) -> i64 {
         .unwrap_or(1)
 }
 
-/// Tells from time to time how far a long walk is.
-struct Progress {
-    from: u64,
-    to: u64,
-    began: Instant,
-    told_s: u64,
-    next_look: u64,
-}
-
-impl Progress {
-    fn new(from: u64, to: u64) -> Self {
-        Self {
-            from,
-            to,
-            began: Instant::now(),
-            told_s: 0,
-            next_look: from + PROGRESS_STEP_BYTES,
-        }
-    }
-
-    fn tell(&mut self, at: u64) {
-        if at < self.next_look {
-            return;
-        }
-        self.next_look = at + PROGRESS_STEP_BYTES;
-        let seconds = self.began.elapsed().as_secs();
-        if seconds >= self.told_s + PROGRESS_EVERY_S {
-            self.told_s = seconds;
-            let done = (at - self.from).saturating_mul(100);
-            let percent = (done / (self.to - self.from).max(1)).min(100);
-            tracing::info!(
-                at,
-                durable_floor = self.to,
-                percent,
-                seconds,
-                "verifying the records of the log"
-            );
-        }
-    }
-}
-
 /// Walks from `from`, the start of a record, to the end of the valid log. Below `floor`
 /// everything must be valid.
 pub(super) fn find_end(
@@ -156,7 +112,7 @@ pub(super) fn find_end(
         records: 0,
         reason: String::new(),
     };
-    let mut progress = Progress::new(from, floor.unwrap_or(0).max(from));
+    let mut progress = LongWalk::new("verifying the records of the log", from, floor.unwrap_or(0));
     loop {
         let position = end.position;
         progress.tell(position);

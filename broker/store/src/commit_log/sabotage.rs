@@ -1,5 +1,5 @@
-//! Switches by which a test breaks one promise on purpose, to see that the power-cut runs notice.
-//! It promises to be nothing at all outside of tests.
+//! Switches by which a test breaks one promise on purpose, to see that the power-cut runs and the
+//! models notice. It promises to be nothing at all outside of tests.
 
 /// What can be broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub(crate) enum Sabotage {
     Zeroing,
     /// The range above the floor is not written again after an unclean stop.
     Rewrite,
+    /// A thread goes to sleep without looking once more whether there is work.
+    SecondLook,
+    /// Appends do not keep out of the step of zeros that is being written.
+    Fence,
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::disk::PAGE_BYTES;
 use crate::metrics::{Histograms, nanoseconds};
-use crate::sync::{AtomicU64, Duration, Ordering};
+use crate::sync::plain::AtomicU64;
+use crate::sync::{Duration, Ordering};
 
 /// What a log has done since it was opened.
 #[derive(Debug, Default)]

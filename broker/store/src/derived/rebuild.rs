@@ -10,11 +10,10 @@ use super::Derived;
 use crate::dispatch::{DispatchError, DispatchRecord, Dispatcher};
 use crate::error::{OpenError, ReadError};
 use crate::log_reader::LogReader;
+use crate::long_walk::LongWalk;
 use crate::queues::{Queue, Which};
-use crate::sync::{Instant, now_ms};
+use crate::sync::now_ms;
 
-/// A catch-up that takes longer tells how far it is, this often.
-const PROGRESS_EVERY_S: u64 = 5;
 /// Bytes of the log between two looks at the clock.
 const STEP_BYTES: u64 = 64 << 20;
 
@@ -142,7 +141,11 @@ impl Derived {
         from: u64,
     ) -> Result<(), Stop> {
         let end = log.readable().max(from);
-        let mut progress = Progress::new(from, end);
+        let mut progress = LongWalk::new(
+            "building consume queues and key index from the log",
+            from,
+            end,
+        );
         let mut at = from;
         dispatcher.rewind(from);
         while at < end {
@@ -194,39 +197,5 @@ fn step(
         None => Ok((reached, false)),
         Some((position, DispatchError::Paused { .. })) => Ok((position, true)),
         Some((_, error)) => Err(error.into()),
-    }
-}
-
-/// Tells from time to time how far a long replay is.
-struct Progress {
-    from: u64,
-    end: u64,
-    began: Instant,
-    told_s: u64,
-}
-
-impl Progress {
-    fn new(from: u64, end: u64) -> Self {
-        Self {
-            from,
-            end,
-            began: Instant::now(),
-            told_s: 0,
-        }
-    }
-
-    fn tell(&mut self, at: u64) {
-        let seconds = self.began.elapsed().as_secs();
-        if seconds >= self.told_s + PROGRESS_EVERY_S {
-            self.told_s = seconds;
-            let percent = (at - self.from).saturating_mul(100) / (self.end - self.from).max(1);
-            tracing::info!(
-                at,
-                end = self.end,
-                percent,
-                seconds,
-                "building consume queues and key index from the log"
-            );
-        }
     }
 }

@@ -8,14 +8,18 @@
 mod real;
 mod region;
 pub mod sim;
+#[cfg(loom)]
+mod watch;
 
 use std::fmt;
 use std::io;
 
-use crate::sync::Arc;
+use crate::sync::{Arc, LeaseArc};
 
 pub use real::RealDisk;
 pub use region::{HeapMemory, MappedSlice, Region};
+#[cfg(all(test, loom))]
+pub(crate) use watch::GRANULE_BYTES;
 
 /// Bytes in a page of the page cache, the unit in which a power cut keeps or loses data.
 pub const PAGE_BYTES: usize = 4096;
@@ -206,5 +210,5 @@ pub trait DiskFile: Send + Sync + fmt::Debug + 'static {
     /// Tells the page cache that the file's pages will not be wanted soon. Only a hint.
     fn forget_cached(&self) -> io::Result<()>;
     /// Maps the whole file, shared and writable.
-    fn map(&self, access: Access) -> io::Result<Arc<Region>>;
+    fn map(&self, access: Access) -> io::Result<LeaseArc<Region>>;
 }

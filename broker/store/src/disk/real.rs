@@ -15,7 +15,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use super::{
     Access, AllocateError, DirectoryLock, Disk, DiskFile, LookLock, OpenMode, Region, Space,
 };
-use crate::sync::Arc;
+use crate::sync::{Arc, LeaseArc};
 
 /// File systems whose `statfs` type says that they copy on write. Overlays report their own
 /// type; what lies under them is unknown, so they count too unless allocation shows otherwise.
@@ -357,13 +357,16 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
-    fn map(&self, access: Access) -> io::Result<Arc<Region>> {
+    fn map(&self, access: Access) -> io::Result<LeaseArc<Region>> {
         let map = MmapOptions::new().map_raw(&self.file)?;
         // Before the first fault: what is in the page cache keeps its size.
         map.advise(match access {
             Access::SmallSynced => Advice::Random,
             Access::Sequential => Advice::Sequential,
         })?;
-        Ok(Arc::new(Region::from_map(map, Arc::clone(&self.file))?))
+        Ok(LeaseArc::new(Region::from_map(
+            map,
+            Arc::clone(&self.file),
+        )?))
     }
 }

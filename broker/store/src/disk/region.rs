@@ -12,7 +12,8 @@ use std::ptr::NonNull;
 use memmap2::MmapRaw;
 
 use super::PAGE_BYTES;
-use crate::sync::{Arc, Mutex};
+use crate::sync::plain::Mutex;
+use crate::sync::{Arc, LeaseArc};
 
 /// A fixed range of memory shared by one writer at a time and any number of readers of bytes
 /// that are final.
@@ -29,7 +30,8 @@ enum Backing {
         file: Arc<File>,
     },
     Heap {
-        _memory: Arc<HeapMemory>,
+        #[cfg_attr(not(loom), expect(dead_code, reason = "only kept alive"))]
+        memory: Arc<HeapMemory>,
         /// Held while bytes change or are copied away by a simulated sync, so that the two never
         /// race; real maps leave that to the kernel.
         gate: Arc<Mutex<()>>,
@@ -60,10 +62,7 @@ impl Region {
         Self {
             base: memory.base,
             len,
-            backing: Backing::Heap {
-                _memory: memory,
-                gate,
-            },
+            backing: Backing::Heap { memory, gate },
         }
     }
 
@@ -97,6 +96,8 @@ impl Region {
             Backing::Map { .. } => None,
             Backing::Heap { gate, .. } => Some(gate.lock()),
         };
+        #[cfg(loom)]
+        self.watched(|watch| watch.written(offset, bytes.len()));
         // SAFETY: the range was checked; source and target cannot overlap, since a `&[u8]` of
         // region bytes only exists as a lease, and the caller promises none covers the target.
         unsafe {
@@ -125,6 +126,8 @@ impl Region {
     #[inline]
     pub unsafe fn bytes(&self, offset: usize, len: usize) -> &[u8] {
         self.check(offset, len);
+        #[cfg(loom)]
+        self.watched(|watch| watch.read(offset, len));
         // SAFETY: the range was checked, the memory lives as long as `self`, and the caller
         // promises that nobody writes to it.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
@@ -135,13 +138,30 @@ impl Region {
     /// # Safety
     /// As for [`bytes`](Region::bytes), for as long as any clone of the lease lives.
     #[inline]
-    pub unsafe fn lease(self: &Arc<Self>, offset: usize, len: usize) -> MappedSlice {
-        self.check(offset, len);
+    pub unsafe fn lease(this: &LeaseArc<Self>, offset: usize, len: usize) -> MappedSlice {
+        this.check(offset, len);
         MappedSlice {
-            region: Arc::clone(self),
+            region: LeaseArc::clone(this),
             offset,
             len,
         }
+    }
+}
+
+#[cfg(loom)]
+impl Region {
+    fn watched(&self, tell: impl FnOnce(&super::watch::Watch)) {
+        if let Backing::Heap { memory, .. } = &self.backing {
+            tell(&memory.watch);
+        }
+    }
+}
+
+/// To the model an unmapping is a write: nobody may read any more, or without having seen it.
+#[cfg(loom)]
+impl Drop for Region {
+    fn drop(&mut self) {
+        self.watched(super::watch::Watch::all_written);
     }
 }
 
@@ -161,7 +181,7 @@ impl fmt::Debug for Region {
 /// A lease: final bytes of a region, which stays mapped while any lease of it lives.
 #[derive(Clone)]
 pub struct MappedSlice {
-    region: Arc<Region>,
+    region: LeaseArc<Region>,
     offset: usize,
     len: usize,
 }
@@ -182,7 +202,7 @@ impl MappedSlice {
             "part lies outside the lease"
         );
         Self {
-            region: Arc::clone(&self.region),
+            region: LeaseArc::clone(&self.region),
             offset: self.offset + offset,
             len,
         }
@@ -211,6 +231,8 @@ impl fmt::Debug for MappedSlice {
 pub struct HeapMemory {
     base: NonNull<u8>,
     len: usize,
+    #[cfg(loom)]
+    watch: super::watch::Watch,
 }
 
 // SAFETY: the allocation is owned until drop and only touched by raw copies under the gate.
@@ -227,7 +249,12 @@ impl HeapMemory {
         let Some(base) = NonNull::new(base) else {
             handle_alloc_error(layout)
         };
-        Self { base, len }
+        Self {
+            base,
+            len,
+            #[cfg(loom)]
+            watch: super::watch::Watch::default(),
+        }
     }
 
     #[expect(
@@ -265,6 +292,8 @@ impl HeapMemory {
             offset <= self.len && bytes.len() <= self.len - offset,
             "write outside simulated memory"
         );
+        #[cfg(loom)]
+        self.watch.written(offset, bytes.len());
         // SAFETY: range checked; readers of these bytes are kept out by the gate, as a kernel
         // would keep a `pwrite` from tearing a concurrent `pread`.
         unsafe {

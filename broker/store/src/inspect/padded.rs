@@ -4,7 +4,7 @@
 use std::io;
 
 use crate::disk::{Access, AllocateError, DiskFile, Region};
-use crate::sync::Arc;
+use crate::sync::{Arc, LeaseArc};
 
 /// A file for reading, with zeros behind its end.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl DiskFile for Padded {
         self.file.forget_cached()
     }
 
-    fn map(&self, _access: Access) -> io::Result<Arc<Region>> {
+    fn map(&self, _access: Access) -> io::Result<LeaseArc<Region>> {
         Err(read_only())
     }
 }

@@ -31,7 +31,7 @@ fn changes_are_seen_at_once_and_are_there_after_a_sync_and_a_power_cut() {
         .unwrap();
     journal.sync().unwrap();
     journal.put(Table::Offsets, "never synced", b"3").unwrap();
-    for seed in 0..20 {
+    for seed in 0..crate::disk::sim::repeated(20) {
         let journal = open(&disk.crash(seed));
         assert!(!journal.is_new());
         assert_eq!(
@@ -172,7 +172,7 @@ fn a_failed_sync_loses_nothing_that_was_put() {
 
 #[test]
 fn a_power_cut_at_any_step_keeps_what_was_confirmed() {
-    for seed in 0..300 {
+    for seed in 0..crate::disk::sim::repeated(300) {
         let disk = SimDisk::new();
         let journal = open(&disk);
         disk.faults().cut_power_after(seed % 60);

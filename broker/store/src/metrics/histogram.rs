@@ -2,7 +2,8 @@
 //! promises that an observation costs two additions and neither lock nor allocation; a snapshot
 //! taken meanwhile may miss the last few.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::Ordering;
+use crate::sync::plain::AtomicU64;
 
 /// Most buckets of one histogram.
 const MAX_BUCKETS: usize = 28;

@@ -39,6 +39,8 @@ pub(crate) use settle::Which;
 pub(crate) use table::QueueTable;
 pub use table::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES};
 pub(crate) use tail::Tail;
+#[cfg(all(test, loom))]
+pub(crate) use tail::TailMemory;
 pub use unit::QueueUnit;
 pub(crate) use unit::UNIT_BYTES;
 pub(crate) use verify::{Certain, QueueVerifier};

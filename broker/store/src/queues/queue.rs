@@ -51,7 +51,7 @@ pub(crate) enum Pushed {
 }
 
 impl Queue {
-    pub(super) fn new(topic: Arc<str>, queue_id: i32, serial: u32, created_at: u64) -> Self {
+    pub(crate) fn new(topic: Arc<str>, queue_id: i32, serial: u32, created_at: u64) -> Self {
         Self {
             key_prefix: KeyPrefix::of_topic(&topic),
             topic,
@@ -228,7 +228,7 @@ mod tests {
         };
         let memory = TailMemory::default();
         let queue = Queue::new("T".into(), 0, 1, 0);
-        for offset in 0..20_000 {
+        for offset in 0..crate::disk::sim::repeated(20_000) {
             queue.unwatch();
             let (told, found) = std::thread::scope(|scope| {
                 let waiter = (offset % 64 == 0).then(|| {

@@ -76,7 +76,7 @@ fn a_snapshot_damaged_anywhere_gives_way_to_the_one_before() {
 
 #[test]
 fn a_power_cut_while_writing_leaves_the_snapshot_before_or_the_new_one() {
-    for seed in 0..200 {
+    for seed in 0..crate::disk::sim::repeated(200) {
         let disk = SimDisk::new();
         write(&disk, 1, 30);
         disk.faults().cut_power_after(seed % 12);
@@ -87,7 +87,7 @@ fn a_power_cut_while_writing_leaves_the_snapshot_before_or_the_new_one() {
         };
         let done = SnapshotWriter::begin(&disk, head)
             .and_then(|mut writer| {
-                (0..2000).try_for_each(|n| writer.add(queue(n)))?;
+                (0..crate::disk::sim::repeated(2000)).try_for_each(|n| writer.add(queue(n)))?;
                 writer.finish()
             })
             .is_ok();

@@ -20,7 +20,7 @@ use mainstem_record::NewRecord;
 
 use self::background::Background;
 use self::dispatch::Dispatching;
-use self::progress::ProgressSink;
+pub(crate) use self::progress::ProgressSink;
 use self::removal::Removal;
 use crate::commit_log::{CommitLog, StoreStats};
 use crate::derived::Derived;

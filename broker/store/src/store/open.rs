@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
+use super::ProgressSink;
 use super::background::Background;
 use super::dispatch::Dispatching;
-use super::progress::ProgressSink;
 use super::removal::Removal;
 use super::{Shared, Store};
 use crate::commit_log::{CommitLog, OpenedLog};

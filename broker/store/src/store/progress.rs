@@ -5,13 +5,13 @@ use std::fmt;
 
 use crate::commit_log::CommitLog;
 use crate::outcome::Progress;
-use crate::sync::{AtomicUsize, Condvar, Duration, Instant, Mutex, OnceLock, Ordering};
+use crate::sync::{AtomicUsize, Condvar, Duration, Instant, Mutex, OnceLock, Ordering, full_fence};
 
 type OnProgress = Box<dyn Fn(Progress) + Send + Sync>;
 
 /// The callback, and threads that wait for a position.
 #[derive(Default)]
-pub(super) struct ProgressSink {
+pub(crate) struct ProgressSink {
     callback: OnceLock<OnProgress>,
     waiting: AtomicUsize,
     gate: Mutex<()>,
@@ -20,28 +20,34 @@ pub(super) struct ProgressSink {
 
 impl ProgressSink {
     /// Sets the callback; only the first one counts.
-    pub(super) fn set(&self, callback: OnProgress) -> bool {
+    pub(crate) fn set(&self, callback: OnProgress) -> bool {
         self.callback.set(callback).is_ok()
     }
 
     /// Tells where the durable mark is now.
-    pub(super) fn moved(&self, log: &CommitLog) {
+    pub(crate) fn moved(&self, log: &CommitLog) {
         if let Some(callback) = self.callback.get() {
             callback(Progress {
                 durable: log.watermarks().durable(),
                 failed: log.failure().cloned(),
             });
         }
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        // Pairs with the fence in `wait`: either the waiter sees the mark that was stored before, or
+        // it is counted here. Without it this load could come before that store.
+        full_fence();
+        if self.waiting.load(Ordering::Relaxed) > 0 {
             let _gate = self.gate.lock();
             self.moved.notify_all();
         }
     }
 
     /// Blocks until `position` is durable; `false` when it is not by the deadline or never will be.
-    pub(super) fn wait(&self, log: &CommitLog, position: u64, timeout: Duration) -> bool {
+    pub(crate) fn wait(&self, log: &CommitLog, position: u64, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Pairs with the fence in `moved`. A mark that moves after the look below finds this waiter
+        // counted, and its call waits for the gate, which is let go only by waiting.
+        full_fence();
         let mut gate = self.gate.lock();
         let reached = loop {
             if log.watermarks().durable() >= position {
@@ -52,7 +58,7 @@ impl ProgressSink {
             }
         };
         drop(gate);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         reached
     }
 }

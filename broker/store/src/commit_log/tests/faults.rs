@@ -31,7 +31,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_recovers() {
         let shown = log.records().len();
         assert!(shown >= 1);
         // What readers see now, a power cut must not take back.
-        for seed in 0..20 {
+        for seed in 0..crate::disk::sim::repeated(20) {
             let image = disk.crash(seed);
             assert!(
                 TestLog::open(&image, FlushMode::Sync)

@@ -5,6 +5,8 @@
 mod append;
 mod faults;
 mod flush;
+#[cfg(loom)]
+mod model;
 mod power;
 mod recovery;
 
@@ -48,6 +50,28 @@ fn options(flush: FlushMode) -> StoreOptions {
     }
 }
 
+/// A log as a store opens it, without threads.
+fn open_log(
+    disk: &SimDisk,
+    options: &StoreOptions,
+) -> Result<(Box<dyn DirectoryLock>, Arc<CommitLog>), OpenError> {
+    disk.create_dir_all(layout::DIRECTORY)
+        .map_err(OpenError::io("create", "mainstem"))?;
+    let owned = disk
+        .lock(layout::OWN_LOCK, layout::LOCK)
+        .and_then(|lock| owner::take_over(disk, lock))
+        .map_err(OpenError::io("lock", "the directory"))?;
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = OpenedLog::find(&shared, options, owned.last, owned.state_id)?.recover(
+        options,
+        0,
+        0,
+        &NothingKnown,
+    )?;
+    owner::mark_running(disk).map_err(OpenError::io("mark", "the directory"))?;
+    Ok((owned.lock, log))
+}
+
 /// A log with its two threads. Dropping it is a kill: nothing is closed.
 pub(super) struct TestLog {
     disk: SimDisk,
@@ -63,20 +87,7 @@ impl TestLog {
     }
 
     fn open_with(disk: &SimDisk, options: &StoreOptions) -> Result<Self, OpenError> {
-        disk.create_dir_all(layout::DIRECTORY)
-            .map_err(OpenError::io("create", "mainstem"))?;
-        let owned = disk
-            .lock(layout::OWN_LOCK, layout::LOCK)
-            .and_then(|lock| owner::take_over(disk, lock))
-            .map_err(OpenError::io("lock", "the directory"))?;
-        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let log = OpenedLog::find(&shared, options, owned.last, owned.state_id)?.recover(
-            options,
-            0,
-            0,
-            &NothingKnown,
-        )?;
-        owner::mark_running(disk).map_err(OpenError::io("mark", "the directory"))?;
+        let (lock, log) = open_log(disk, options)?;
         let threads = vec![
             spawn("maker", {
                 let log = Arc::clone(&log);
@@ -102,7 +113,7 @@ impl TestLog {
         .expect("a recovered log can be scanned");
         Ok(Self {
             disk: disk.clone(),
-            _lock: owned.lock,
+            _lock: lock,
             log,
             threads,
             counters: Mutex::new(counters),

@@ -93,7 +93,7 @@ fn seeds() -> u64 {
     std::env::var("MAINSTEM_POWER_SEEDS")
         .ok()
         .and_then(|n| n.parse().ok())
-        .unwrap_or(300)
+        .unwrap_or(crate::disk::sim::repeated(300))
 }
 
 #[test]

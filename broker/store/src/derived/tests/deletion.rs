@@ -77,7 +77,7 @@ fn a_deletion_is_forgotten_when_none_of_its_records_is_left() {
 #[test]
 fn a_deletion_cut_short_happened_or_not() {
     let mut outcomes = [0, 0];
-    for seed in 0..80 {
+    for seed in 0..crate::disk::sim::repeated(80) {
         let mut world = World::new(seed);
         world.append_some(120);
         world.run();

@@ -68,7 +68,7 @@ fn expired_index_files_go_and_the_newest_stays() {
 
 #[test]
 fn expiry_goes_on_after_power_cuts() {
-    for seed in 0..40 {
+    for seed in 0..crate::disk::sim::repeated(40) {
         let mut world = World::new(seed);
         world.append_some(300);
         world.run();

@@ -46,7 +46,7 @@ fn seeds() -> std::ops::Range<u64> {
     let count = std::env::var("MAINSTEM_STORE_SEEDS")
         .ok()
         .and_then(|count| count.parse().ok());
-    0..count.unwrap_or(40)
+    0..count.unwrap_or(crate::disk::sim::repeated(40))
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::sync::{AtomicBool, AtomicU64, Duration, Mutex, Ordering, sleep};
+use crate::sync::plain::{AtomicBool, AtomicU64, Mutex};
+use crate::sync::{Duration, Ordering, sleep};
 
 const NEVER: u64 = u64::MAX;
 

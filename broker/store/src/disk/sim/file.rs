@@ -9,7 +9,8 @@ use std::io;
 use super::random::Random;
 use super::{SimDisk, SyncFailure};
 use crate::disk::{Access, AllocateError, Disk, DiskFile, HeapMemory, PAGE_BYTES, Region};
-use crate::sync::{Arc, Mutex};
+use crate::sync::plain::Mutex;
+use crate::sync::{Arc, LeaseArc};
 
 pub(super) struct Inode {
     pub(super) id: u64,
@@ -428,10 +429,10 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
-    fn map(&self, _access: Access) -> io::Result<Arc<Region>> {
+    fn map(&self, _access: Access) -> io::Result<LeaseArc<Region>> {
         let content = &mut *self.inode.content.lock();
         content.mapped = true;
-        Ok(Arc::new(Region::from_heap(
+        Ok(LeaseArc::new(Region::from_heap(
             Arc::clone(&content.memory),
             content.len,
             Arc::clone(&self.inode.gate),

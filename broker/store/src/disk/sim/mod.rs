@@ -14,10 +14,13 @@ use std::io;
 
 use self::file::Inode;
 use super::{DirectoryLock, Disk, DiskFile, LookLock, OpenMode, Space};
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, RwLock};
+use crate::sync::plain::{AtomicBool, Mutex, RwLock};
+use crate::sync::{Arc, Ordering};
 
 pub use faults::{Faults, SyncFailure};
 pub use random::Random;
+#[cfg(test)]
+pub(crate) use random::repeated;
 
 /// A simulated disk. Clones share it.
 #[derive(Clone)]

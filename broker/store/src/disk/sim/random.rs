@@ -36,3 +36,13 @@ impl Random {
         self.below(one_in) == 0
     }
 }
+
+/// Repetitions of a test, and fewer of them where an interpreter runs it (Miri); never none.
+#[cfg(test)]
+pub(crate) const fn repeated(times: u64) -> u64 {
+    if cfg!(miri) {
+        times.div_ceil(50)
+    } else {
+        times
+    }
+}

@@ -256,9 +256,12 @@ impl Inspection {
         };
         let resume = private.snapshot.map_or(0, |head| head.position);
         if private.durable().is_some() && position >= resume {
-            remedy = "the store refuses to start: restore the file from a copy, or give up what lies behind the damage (cut) or before it (drop)";
+            remedy = "the store refuses to start: restore the file from a copy, or give up the damage alone (bury), what lies behind it (cut) or before it (drop)";
         }
-        let mut steps = vec![Step::CutLogAt(position)];
+        let mut steps = Vec::new();
+        // What begins in the middle of nowhere is buried from where the damage begins.
+        steps.extend(next.map(|_| Step::BuryAt(position)));
+        steps.push(Step::CutLogAt(position));
         let later = self.log.files.iter().find(|file| file.base() > position);
         if let Some(later) = later.filter(|later| next.is_some_and(|next| later.end() > next)) {
             steps.push(Step::DropLogBefore(later.base()));

@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 impl Repair<'_> {
     /// The positions between which the log has files.
-    fn describe_log(&self) -> String {
+    pub(super) fn describe_log(&self) -> String {
         format!(
             "the log has files from {} to {}",
             self.log.start(),
@@ -226,7 +226,7 @@ impl Repair<'_> {
     }
 
     /// The floor of the directory's present life.
-    fn floor(&self) -> Result<Option<Floor>, Failed> {
+    pub(super) fn floor(&self) -> Result<Option<Floor>, Failed> {
         let LastWriter::Mainstem { state_id, .. } = self.last else {
             return Ok(None);
         };

@@ -2,6 +2,7 @@
 //! `mainstem/repair-TIME/` before it removes it, to do nothing it was not told to, and that a repair
 //! which is cut short can be run again. Only under the directory's exclusive lock.
 
+mod bury;
 mod cut;
 mod save;
 
@@ -27,6 +28,10 @@ pub enum Step {
     /// Remove the log from this position on, the start of a record, a file or of damage. What is lost
     /// is every later message.
     CutLogAt(u64),
+    /// Write over damage in the middle of the log, which begins at this position and ends with the
+    /// next valid record or the file. What is lost is what lay there; an empty message stands for each
+    /// one that can be told.
+    BuryAt(u64),
     /// Remove the log files that lie whole below this position, the start of a log file. What is lost
     /// is every earlier message, as if it had expired.
     DropLogBefore(u64),
@@ -44,6 +49,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CutLogAt(position) => write!(f, "--cut-log-at {position}"),
+            Self::BuryAt(position) => write!(f, "--bury-at {position}"),
             Self::DropLogBefore(position) => write!(f, "--drop-log-before {position}"),
             Self::RebuildQueues => f.write_str("--rebuild-queues"),
             Self::RebuildIndex => f.write_str("--rebuild-index"),
@@ -212,6 +218,7 @@ impl Repair<'_> {
     fn judge(&self, step: &Step) -> Result<(), String> {
         match step {
             Step::CutLogAt(position) => self.judge_cut(*position),
+            Step::BuryAt(position) => self.judge_bury(*position).map(drop),
             Step::DropLogBefore(position) => self.judge_drop(*position),
             Step::DropJournal if !matches!(self.last, LastWriter::Mainstem { .. }) => Err(
                 "Mainstem did not write this directory last, so its journal is not used".to_owned(),
@@ -230,6 +237,7 @@ impl Repair<'_> {
     ) -> Result<(), Failed> {
         match step {
             Step::CutLogAt(position) => self.cut(*position, saved, actions),
+            Step::BuryAt(position) => self.bury(*position, saved, actions),
             Step::DropLogBefore(position) => self.drop_before(*position, saved, actions),
             Step::RebuildQueues => self.rebuild_queues(saved, actions),
             Step::RebuildIndex => self.rebuild_index(saved, actions),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod apache;
+mod burials;
 mod damage;
 mod dumps;
 mod rebuilds;
@@ -173,7 +174,7 @@ fn a_killed_store_is_sound_with_notes() {
         "{report:#?}"
     );
     // So it is after a power cut.
-    for seed in 0..20 {
+    for seed in 0..crate::disk::sim::repeated(20) {
         assert_sound(&disk.crash(seed));
     }
 }

@@ -6,7 +6,7 @@ use crate::error::OpenError;
 use crate::inspect::{Severity, Step, repair_on};
 use crate::outcome::ReadStatus;
 
-fn repair(disk: &SimDisk, steps: &[Step]) -> crate::inspect::Done {
+pub(super) fn repair(disk: &SimDisk, steps: &[Step]) -> crate::inspect::Done {
     repair_on(Arc::new(disk.clone()), &sizes(), steps, &is_json).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn await_max(store: &Store, topic: &str, max: u64) {
 }
 
 /// Names below the directory where a repair put what it removed.
-fn saved(disk: &SimDisk, below: &str) -> Vec<String> {
+pub(super) fn saved(disk: &SimDisk, below: &str) -> Vec<String> {
     let directory = disk
         .list("mainstem")
         .unwrap()

@@ -210,6 +210,7 @@ fn a_slow_disk_delays_acknowledgements_and_loses_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri cannot map files")]
 fn a_log_file_deleted_under_a_running_store_is_still_read_and_missed_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), quick(FlushMode::Sync)).unwrap();

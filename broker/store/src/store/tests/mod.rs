@@ -244,7 +244,7 @@ fn a_flush_by_another_thread_is_told_to_those_who_wait() {
     store.on_progress(Box::new(move |progress| {
         seen.fetch_max(progress.durable, Ordering::SeqCst);
     }));
-    for round in 0..200 {
+    for round in 0..crate::disk::sim::repeated(200) {
         let mut batch = store.batch();
         let appended = batch.append(&record("t", 0, b"x", b"")).unwrap();
         assert!(store.shared.log.flush().is_ok());
@@ -261,6 +261,7 @@ fn a_flush_by_another_thread_is_told_to_those_who_wait() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri cannot map files")]
 fn two_stores_on_one_directory_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options(FlushMode::Sync)).unwrap();
@@ -275,6 +276,7 @@ fn two_stores_on_one_directory_are_refused_by_name() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri cannot map files")]
 fn a_store_on_a_real_directory_keeps_everything_over_restarts() {
     let dir = tempfile::tempdir().unwrap();
     for life in 0..4u64 {
@@ -320,6 +322,7 @@ fn a_deleted_topic_starts_again_at_zero() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri cannot map files")]
 fn zeros_written_ahead_of_many_appenders_never_hit_a_record() {
     const THREADS: u8 = 4;
     const EACH: usize = 6_000;

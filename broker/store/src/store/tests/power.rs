@@ -422,7 +422,7 @@ fn environment(name: &str, default: u64) -> u64 {
 #[test]
 fn no_power_cut_breaks_a_promise() {
     let from = environment("MAINSTEM_POWER_FROM", 0);
-    for seed in from..from + environment("MAINSTEM_POWER_SEEDS", 300) {
+    for seed in from..from + environment("MAINSTEM_POWER_SEEDS", crate::disk::sim::repeated(300)) {
         if let Err(error) = Run::new(seed).run() {
             panic!("seed {seed}: {error}");
         }
@@ -439,17 +439,51 @@ fn seeds_until_noticed(run: impl Fn(u64) -> Result<(), String>) -> Option<u64> {
         .map(|seed| seed + 1)
 }
 
+/// What the simulator must notice when it is broken.
+const BROKEN: [Sabotage; 4] = [
+    Sabotage::Flush,
+    Sabotage::BodyCheck,
+    Sabotage::Zeroing,
+    Sabotage::Rewrite,
+];
+
+/// Seeds from `from` on that it takes until a broken promise is noticed; nothing broken stands for
+/// directories whose syncs do nothing.
+fn seeds_to_notice(what: Option<Sabotage>, from: u64) -> Option<u64> {
+    break_on_this_thread(what);
+    let seeds = seeds_until_noticed(|seed| match what {
+        Some(_) => Run::new(from + seed).run(),
+        None => Run::with_lying_directories(from + seed).run(),
+    });
+    break_on_this_thread(None);
+    seeds
+}
+
+/// The table of docs/storage.md: `bash .ci/long breaks`.
 #[test]
+#[ignore = "a measurement of minutes, by one command: bash .ci/long breaks"]
+fn how_many_seeds_a_broken_promise_takes() {
+    const STARTS: u64 = 20;
+    for what in BROKEN.map(Some).into_iter().chain([None]) {
+        let mut seeds: Vec<_> = (1..=STARTS)
+            .map(|start| seeds_to_notice(what, start * 1_000_000).unwrap_or(u64::MAX))
+            .collect();
+        seeds.sort_unstable();
+        let name = what.map_or("directory sync".to_owned(), |what| format!("{what:?}"));
+        println!(
+            "{name}: median {}, most {} of {STARTS} starting seeds",
+            seeds[seeds.len() / 2],
+            seeds[seeds.len() - 1]
+        );
+        assert!(seeds[seeds.len() - 1] < u64::MAX, "{name}: {seeds:?}");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "hundreds of seeds; the other tests run some of them")]
 fn a_broken_promise_is_noticed() {
-    for what in [
-        Sabotage::Flush,
-        Sabotage::BodyCheck,
-        Sabotage::Zeroing,
-        Sabotage::Rewrite,
-    ] {
-        break_on_this_thread(Some(what));
-        let seeds = seeds_until_noticed(|seed| Run::new(seed).run());
-        break_on_this_thread(None);
+    for what in BROKEN {
+        let seeds = seeds_to_notice(Some(what), 0);
         eprintln!("{what:?}: noticed after {seeds:?} seeds");
         assert!(
             seeds.is_some(),
@@ -459,8 +493,9 @@ fn a_broken_promise_is_noticed() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of seeds; the other tests run some of them")]
 fn a_disk_that_lies_about_directories_is_noticed() {
-    let seeds = seeds_until_noticed(|seed| Run::with_lying_directories(seed).run());
+    let seeds = seeds_to_notice(None, 0);
     eprintln!("directory syncs: noticed after {seeds:?} seeds");
     assert!(
         seeds.is_some(),

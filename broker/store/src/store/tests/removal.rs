@@ -175,7 +175,7 @@ fn nothing_goes_that_only_the_log_knows() {
 
 #[test]
 fn a_queue_whose_messages_all_expired_goes_on_at_its_next_offset_after_a_power_cut() {
-    for seed in 0..8 {
+    for seed in 0..crate::disk::sim::repeated(8) {
         let disk = SimDisk::new();
         let store = store_with(&disk, expired_at_once());
         for _ in 0..5 {

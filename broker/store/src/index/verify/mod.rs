@@ -1,49 +1,21 @@
 //! Comparing index files with the log, record by record in the log's order, without opening either:
 //! every entry must be one of a key that its record has, every chain must be whole, and every slot
-//! must lead to its newest entry. Promises to read every file once; changes nothing.
+//! must lead to its newest entry (`chains`). Promises to read every file once; changes nothing.
+
+mod chains;
+mod known;
 
 use std::io;
 
+use self::chains::Reading;
+use self::known::{Known, known};
 use super::Geometry;
 use super::file::{DIRECTORY, path_of};
-use super::format::{ENTRY_BYTES, Entry, HEADER_BYTES, Header};
+use super::format::{Entry, HEADER_BYTES, Header};
 use super::name;
-use super::state::{self, PATH, SlotLook};
-use crate::disk::{Disk, DiskFile, OpenMode};
+use super::state::PATH;
+use crate::disk::{Disk, OpenMode};
 use crate::inspect::{Findings, Severity, Step};
-use crate::sync::Arc;
-
-/// Entries read at once.
-const CHUNK_ENTRIES: u32 = 8192;
-/// Stands for slots that the next start writes again, all of them.
-const SLOTS_DOUBTFUL: u32 = 0;
-
-/// The state in `mainstem/index`, as a check sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
-    resume: u64,
-    file: String,
-    header: Header,
-    slots_through: u32,
-}
-
-/// One index file under comparison.
-#[derive(Debug)]
-struct Reading {
-    path: String,
-    file: Arc<dyn DiskFile>,
-    header: Header,
-    /// Entries below have their slots durable.
-    slots_through: u32,
-    next: u32,
-    chunk: Vec<[u8; ENTRY_BYTES]>,
-    chunk_first: u32,
-    /// The newest entry of each slot so far, and the newest whose slot is durable.
-    newest: Vec<u32>,
-    durable: Vec<u32>,
-    wrong: u64,
-    first_wrong: Option<(u32, String)>,
-}
 
 /// The comparison.
 #[derive(Debug)]
@@ -223,20 +195,10 @@ impl<'a> IndexVerifier<'a> {
             self.current = None;
             return Ok(());
         };
+        let path = path_of(&name);
+        let file = self.disk.open(&path, OpenMode::Read)?;
         let slots = usize::try_from(self.geometry.slots).unwrap_or(0);
-        self.current = Some(Reading {
-            file: self.disk.open(&path_of(&name), OpenMode::Read)?,
-            path: path_of(&name),
-            header,
-            slots_through,
-            next: 1,
-            chunk: Vec::new(),
-            chunk_first: 1,
-            newest: vec![0; slots],
-            durable: vec![0; slots],
-            wrong: 0,
-            first_wrong: None,
-        });
+        self.current = Some(Reading::new(path, file, header, slots_through, slots));
         Ok(())
     }
 
@@ -330,7 +292,7 @@ impl<'a> IndexVerifier<'a> {
 
     fn wrong(&mut self, what: String) {
         if let Some(reading) = &mut self.current {
-            reading.wrong(reading.next - 1, what);
+            reading.wrong_before(what);
         }
     }
 
@@ -396,183 +358,4 @@ impl<'a> IndexVerifier<'a> {
         }
         Ok(())
     }
-}
-
-impl Reading {
-    fn peek(&mut self, geometry: Geometry) -> io::Result<Option<Entry>> {
-        if self.next >= self.header.next_entry {
-            return Ok(None);
-        }
-        let index = |first: u32, next: u32| usize::try_from(next - first).unwrap_or(usize::MAX);
-        if self.chunk.get(index(self.chunk_first, self.next)).is_none() {
-            let count = CHUNK_ENTRIES.min(self.header.next_entry - self.next);
-            self.chunk
-                .resize(usize::try_from(count).unwrap_or(0), [0; ENTRY_BYTES]);
-            self.file.read_exact_at(
-                self.chunk.as_flattened_mut(),
-                geometry.entry_position(self.next),
-            )?;
-            self.chunk_first = self.next;
-        }
-        Ok(self
-            .chunk
-            .get(index(self.chunk_first, self.next))
-            .map(Entry::decode))
-    }
-
-    /// Follows the chain of the entry's slot and goes on to the next entry.
-    fn take(&mut self, entry: &Entry, geometry: Geometry) {
-        let number = self.next;
-        self.next += 1;
-        let slot = usize::try_from(geometry.slot_of(entry.hash)).unwrap_or(0);
-        let before = self.newest[slot];
-        if entry.previous != before {
-            self.wrong(
-                number,
-                format!(
-                    "links to entry {} where its slot's newest is {before}",
-                    entry.previous
-                ),
-            );
-        }
-        self.newest[slot] = number;
-        if number < self.slots_through {
-            self.durable[slot] = number;
-        }
-    }
-
-    /// The first and the last entry are those that the header names.
-    fn compare_header(&mut self, position: u64, store_ms: i64) {
-        let (number, header) = (self.next - 1, self.header);
-        let begins = (header.begin_position, header.begin_ms);
-        let ends = (header.end_position, header.end_ms);
-        if number == 1 && begins != (position, store_ms) {
-            self.wrong(
-                number,
-                format!(
-                    "is of the record at {position}, stored at {store_ms} ms; the header says {} and {} ms",
-                    begins.0, begins.1
-                ),
-            );
-        }
-        if number + 1 == header.next_entry && ends != (position, store_ms) {
-            self.wrong(
-                number,
-                format!(
-                    "is of the record at {position}, stored at {store_ms} ms; the header says {} and {} ms",
-                    ends.0, ends.1
-                ),
-            );
-        }
-    }
-
-    fn wrong(&mut self, number: u32, what: String) {
-        self.wrong += 1;
-        self.first_wrong.get_or_insert((number, what));
-    }
-
-    fn check_slots(&mut self) -> io::Result<()> {
-        if self.slots_through == SLOTS_DOUBTFUL {
-            return Ok(());
-        }
-        let mut bytes = vec![0; self.newest.len() * 4];
-        self.file
-            .read_exact_at(&mut bytes, Geometry::slot_position(0))?;
-        let slots = bytes.as_chunks::<4>().0;
-        for (slot, bytes) in slots.iter().enumerate() {
-            let found = u32::from_be_bytes(*bytes);
-            let (durable, newest) = (self.durable[slot], self.newest[slot]);
-            // Slots of the newest entries are written again at the next start.
-            let will_be_written = newest > durable && newest >= self.slots_through;
-            if found != newest && !will_be_written {
-                let what = format!("is the newest of slot {slot}, which leads to {found}");
-                self.wrong(newest, what);
-            }
-        }
-        Ok(())
-    }
-
-    fn tell(&self, geometry: Geometry, findings: &mut Findings) {
-        let Some((number, what)) = &self.first_wrong else {
-            return;
-        };
-        let more = if self.wrong > 1 {
-            format!(", and {} more of this file are wrong", self.wrong - 1)
-        } else {
-            String::new()
-        };
-        findings.add_with(
-            Severity::Repairable,
-            &self.path,
-            Some(geometry.entry_position(*number)),
-            format!("entry {number} {what}{more}"),
-            "queries by key may miss messages until the index is built anew; the log has them",
-            &[Step::RebuildIndex],
-        );
-    }
-}
-
-/// The newest whole state that belongs to the directory's present life.
-fn known(
-    disk: &dyn Disk,
-    owner: u64,
-    clean: bool,
-    findings: &mut Findings,
-) -> io::Result<Option<Known>> {
-    let Some(slots) = state::look(disk)? else {
-        return Ok(None);
-    };
-    let mut newest: Option<(u64, Known)> = None;
-    for slot in &slots {
-        if let SlotLook::Whole {
-            sequence,
-            owner: of,
-            state,
-        } = slot
-            && *of == owner
-            && newest.as_ref().is_none_or(|(number, _)| sequence > number)
-        {
-            let known = Known {
-                resume: state.resume,
-                file: state.file.clone(),
-                header: state.header,
-                slots_through: state.slots_through,
-            };
-            newest = Some((*sequence, known));
-        }
-    }
-    for (number, slot) in slots.iter().enumerate() {
-        if *slot == SlotLook::Damaged {
-            let (severity, remedy) = if newest.is_none() {
-                (
-                    Severity::Rebuilt,
-                    "the next start indexes again from the log what the checkpoint does not vouch for",
-                )
-            } else if clean {
-                (
-                    Severity::Rebuilt,
-                    "the other slot counts; the next start writes the slots of the newest file again",
-                )
-            } else {
-                (
-                    Severity::Expected,
-                    "torn by the stop; the other slot counts",
-                )
-            };
-            findings.add(
-                severity,
-                PATH,
-                Some(state::slot_position(number)),
-                format!("slot {number} is damaged"),
-                remedy,
-            );
-        }
-    }
-    let doubtful = slots.contains(&SlotLook::Damaged);
-    Ok(newest.map(|(_, mut known)| {
-        if doubtful {
-            known.slots_through = SLOTS_DOUBTFUL;
-        }
-        known
-    }))
 }

@@ -47,6 +47,8 @@ impl FileSystem {
                 &[
                     "-q",
                     "-F",
+                    "-b",
+                    "4096",
                     "-E",
                     "nodiscard,lazy_itable_init=0,lazy_journal_init=0",
                 ],
@@ -69,12 +71,12 @@ impl FileSystem {
         Image::from_file(file.path())
     }
 
-    /// Size of the sectors of its disks, which are written whole or not at all. xfs gets 4 KiB: its blocks of metadata are that large,
-    /// and of one that is torn into smaller sectors its recovery finds the check sum wrong, where the others have a copy.
+    /// Size of the sectors of its disks, which are written whole or not at all. ext4 and xfs get 4 KiB: of a superblock (ext4) or a block of
+    /// metadata (xfs) torn into smaller ones they find the check sum wrong before or while they recover, and do not mount. btrfs has copies.
     pub fn sector_bytes(self) -> usize {
         match self {
-            FileSystem::Ext4 | FileSystem::Btrfs => 512,
-            FileSystem::Xfs => 4096,
+            FileSystem::Btrfs => 512,
+            FileSystem::Ext4 | FileSystem::Xfs => 4096,
         }
     }
 

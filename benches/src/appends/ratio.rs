@@ -55,15 +55,18 @@ pub fn run(args: &AppendArgs) -> io::Result<()> {
     need_space(dir.path(), one.disk_bytes().max(2 * many.disk_bytes()))?;
     let (mut copies, mut appends) = (Vec::new(), Vec::new());
     let (mut groups, mut plain, mut durable) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut flush_us, mut sync_us) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
         eprintln!("[round {}/{}]", round + 1, args.rounds);
         copies.push(copy_with_checksum(&one));
-        let (store_rate, _) = store(&one, dir.path())?;
-        appends.push(store_rate);
-        let (rate, group) = store(&many, dir.path())?;
-        durable.push(rate);
-        groups.push(group as f64);
-        plain.push(synced_writes(dir.path(), group, many.bytes)?);
+        appends.push(store(&one, dir.path())?.rate);
+        let ours = store(&many, dir.path())?;
+        durable.push(ours.rate);
+        groups.push(ours.group as f64);
+        flush_us.push(ours.flush_us);
+        let rate = synced_writes(dir.path(), ours.group, many.bytes)?;
+        plain.push(rate);
+        sync_us.push(ours.group as f64 / rate);
     }
     let mut table = Table::new([
         "what",
@@ -97,6 +100,13 @@ pub fn run(args: &AppendArgs) -> io::Result<()> {
         plain,
     );
     print!("{table}");
+    if let (Some(flush), Some(sync)) = (Spread::of(flush_us), Spread::of(sync_us)) {
+        println!(
+            "\nA flush took {} us, a plain write with its sync {} us. While 256 appends wait, none is made: their time comes on top.",
+            flush.short(0),
+            sync.short(0)
+        );
+    }
     Ok(())
 }
 
@@ -114,14 +124,23 @@ fn copy_with_checksum(load: &Load) -> f64 {
     load.bytes as f64 / 1e6 / start.elapsed().as_secs_f64()
 }
 
-/// Body MB/s of a load (durable: log MB/s, what the device has to take), and log bytes of a flush.
-fn store(load: &Load, dir: &Path) -> io::Result<(f64, usize)> {
+/// A run of the store.
+struct Run {
+    /// Body MB/s; durable, log MB/s: what the device has to take.
+    rate: f64,
+    /// Log bytes of a flush.
+    group: usize,
+    /// Time of a flush.
+    flush_us: f64,
+}
+
+fn store(load: &Load, dir: &Path) -> io::Result<Run> {
     rustix::fs::syncfs(File::open(dir)?)?;
     let dir = Scratch::new(dir.join("store"))?;
     let store = load.open(dir.path())?;
-    let before = store.stats();
+    let (before, before_ns) = (store.stats(), store.histograms().flush_ns.sum);
     let (time, _) = load.run(&store, || (), |(), _, _| {})?;
-    let after = store.stats();
+    let (after, after_ns) = (store.stats(), store.histograms().flush_ns.sum);
     store.close().map_err(io::Error::other)?;
     let flushes = (after.flushes - before.flushes).max(1);
     let flushed = after.flushed_bytes - before.flushed_bytes;
@@ -129,10 +148,11 @@ fn store(load: &Load, dir: &Path) -> io::Result<(f64, usize)> {
         Mode::Async => load.bytes,
         Mode::Durable => flushed,
     };
-    Ok((
-        bytes as f64 / 1e6 / time.as_secs_f64(),
-        (flushed / flushes) as usize,
-    ))
+    Ok(Run {
+        rate: bytes as f64 / 1e6 / time.as_secs_f64(),
+        group: (flushed / flushes) as usize,
+        flush_us: (after_ns - before_ns) as f64 / flushes as f64 / 1e3,
+    })
 }
 
 /// MB/s of writes of `group` bytes into space that was written before, each synced.

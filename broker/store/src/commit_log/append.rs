@@ -1,13 +1,14 @@
 //! Appending: everything that happens under the append lock. It promises consecutive positions
 //! and queue offsets, that a published record lies whole in its file, and that under the lock
-//! there is no system call (but the `pwrite` of a log that cannot be mapped), no allocation and
-//! no log line.
+//! there is no system call (but the `pwrite` of a log that cannot be mapped), no allocation (but
+//! the growth of what is staged, until it is as large as a group) and no log line.
 
 use mainstem_record::{BLANK_MAGIC, BLANK_MIN, Placement, place};
 
 use super::CommitLog;
 use super::file::LogFile;
 use super::sabotage::{Sabotage, is_broken};
+use super::staged::Staged;
 use crate::error::AppendError;
 use crate::metrics::nanoseconds;
 use crate::outcome::Appended;
@@ -23,6 +24,8 @@ pub(crate) struct Tail {
     pub(super) file: Arc<LogFile>,
     /// The file after that, once it is ready.
     pub(super) next: Option<Arc<LogFile>>,
+    /// What the files do not have yet, up to the position; `None` where appends write to them.
+    pub(super) staged: Option<Staged>,
     /// Nothing is put behind this position before the durable floor names a later one.
     pub(super) touch_limit: u64,
     /// Past this position the next file is asked for.
@@ -55,6 +58,8 @@ enum Room {
     NoFile,
     /// The durable floor must name a position further on first.
     Untouched,
+    /// Too much waits for the flusher.
+    Unflushed,
 }
 
 /// One encoded record of a group and the counter that gives its queue offset (`None` for the
@@ -125,6 +130,11 @@ impl CommitLog {
                     self.raise_touch_limit(records.len())?;
                     continue;
                 }
+                Room::Unflushed => {
+                    drop(tail);
+                    self.flush().map_err(AppendError::Failed)?;
+                    continue;
+                }
             }
             let clock_went_back = now_ms < tail.last_timestamp_ms;
             let outcome = self.put(&mut tail, records, parts, now_ms, placed);
@@ -159,6 +169,11 @@ impl CommitLog {
     fn make_room(&self, tail: &mut Tail, len: usize) -> Result<Room, AppendError> {
         let remaining = tail.file.end() - tail.position;
         let wanted = (len + BLANK_MIN) as u64;
+        if let Some(staged) = &tail.staged
+            && !staged.has_room(len.max(remaining.min(wanted) as usize))
+        {
+            return Ok(Room::Unflushed);
+        }
         if tail.position + wanted > tail.touch_limit {
             return Ok(Room::Untouched);
         }
@@ -178,10 +193,14 @@ impl CommitLog {
             let mut blank = [0; BLANK_MIN];
             blank[..4].copy_from_slice(&(remaining as u32).to_be_bytes());
             blank[4..].copy_from_slice(&BLANK_MAGIC.to_be_bytes());
-            if let Err(e) = tail.file.put(tail.position, &blank) {
+            if let Some(staged) = &mut tail.staged {
+                staged.put_rest(&blank, remaining as usize);
+            } else if let Err(e) = tail.file.put(tail.position, &blank) {
                 tail.next = Some(next);
                 return Err(self.refused_write(tail, BLANK_MIN, &e));
             }
+        } else if let Some(staged) = &mut tail.staged {
+            staged.put_rest(&[], remaining as usize);
         }
         tail.ask_at = ask_at(&next);
         tail.position = next.base();
@@ -232,7 +251,9 @@ impl CommitLog {
             start + records.len() as u64 <= tail.fence || is_broken(Sabotage::Fence),
             "no record lies where zeros are being written"
         );
-        if let Err(e) = tail.file.put(start, records) {
+        if let Some(staged) = &mut tail.staged {
+            staged.put(records);
+        } else if let Err(e) = tail.file.put(start, records) {
             placed.truncate(first);
             for part in parts {
                 if let Some(counter) = part.counter {

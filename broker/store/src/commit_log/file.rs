@@ -124,6 +124,12 @@ impl LogFile {
         }
     }
 
+    /// Writes bytes by `pwrite` where no reader was told of any.
+    pub(super) fn write(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = self.offset(position, bytes.len());
+        self.file.write_at(bytes, offset as u64)
+    }
+
     /// Writes zeros by `pwrite`: at most [`MAX_ZEROS_BYTES`] that no append may touch meanwhile.
     pub(super) fn write_zeros(&self, position: u64, len: usize) -> io::Result<()> {
         static ZEROS: [u8; MAX_ZEROS_BYTES] = [0; MAX_ZEROS_BYTES];

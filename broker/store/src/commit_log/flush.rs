@@ -7,6 +7,7 @@ use std::io;
 
 use super::CommitLog;
 use super::sabotage::{Sabotage, is_broken};
+use super::staged::Staged;
 use mainstem_record::BLANK_MIN;
 
 use crate::error::AppendError;
@@ -31,6 +32,8 @@ pub(crate) struct FloorKeeper {
     /// Messages appended up to the last flush.
     pub(super) messages: u64,
     pub(super) state_id: u64,
+    /// The group being written; empty between flushes.
+    pub(super) group: Staged,
     /// Behind this position nothing is appended before the floor names a later one.
     pub(super) touched: u64,
 }
@@ -122,14 +125,15 @@ impl CommitLog {
             return Err(Arc::clone(cause));
         }
         let from = self.marks.flushed();
-        let to = self.marks.appended();
+        let to = self.take_group(&mut floor.group);
         if from == to {
             return Ok(false);
         }
         // At least those below `to`; what came meanwhile is not counted again with its own group.
         let messages = self.stats.appended.load(Ordering::Relaxed);
         let began = Instant::now();
-        self.sync_range(from, to)
+        self.write_group(&mut floor.group, to)
+            .and_then(|()| self.sync_range(from, to))
             .map_err(|cause| self.fail(&cause))?;
         self.stats.note_flush(
             from,
@@ -147,6 +151,45 @@ impl CommitLog {
                 .map_err(|e| self.fail(&format!("the durable floor cannot be written: {e}")))?;
         }
         Ok(true)
+    }
+
+    /// Takes what is staged, and says up to where the log is to be flushed.
+    fn take_group(&self, group: &mut Staged) -> u64 {
+        if self.marks.appended() == self.marks.flushed() {
+            return self.marks.flushed();
+        }
+        let mut tail = self.tail.lock();
+        match &mut tail.staged {
+            Some(staged) => {
+                staged.take(group);
+                tail.position
+            }
+            None => self.marks.appended(),
+        }
+    }
+
+    /// Writes a group that ends at `to` to its files.
+    fn write_group(&self, group: &mut Staged, to: u64) -> Result<(), String> {
+        let mut rest = group.bytes();
+        let mut position = to - rest.len() as u64;
+        while !rest.is_empty() {
+            let Some(file) = self.files.find(position) else {
+                return Err(format!(
+                    "no log file holds position {position}, which is to be written"
+                ));
+            };
+            let (here, behind) = rest.split_at(rest.len().min((file.end() - position) as usize));
+            file.write(position, here).map_err(|e| {
+                format!(
+                    "the write to {} failed: {e}",
+                    self.disk.display(file.path())
+                )
+            })?;
+            position += here.len() as u64;
+            rest = behind;
+        }
+        group.clear();
+        Ok(())
     }
 
     /// Syncs the files that hold `from..to`, oldest first.

@@ -14,6 +14,7 @@ mod open;
 mod read;
 mod recover;
 mod sabotage;
+mod staged;
 mod stats;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use super::files::LogFiles;
 use super::flush::{FloorKeeper, touch_lead};
 use super::next_file::{self, MakeError, Maker, NextFile, Writing};
 use super::recover::{self, End};
+use super::staged::Staged;
 use super::stats::Counters;
 use crate::disk::{Access, AllocateError, Disk, OpenMode};
 use crate::error::OpenError;
@@ -183,8 +184,11 @@ impl OpenedLog {
             .map_or(0, |floor| floor.timestamp_ms)
             .max(end.last_timestamp_ms);
         let touched = end.position + touch_lead(file_bytes);
+        let staged =
+            (options.flush == FlushMode::Sync && current.is_mapped()).then(Staged::default);
         let tail = Tail {
             position: end.position,
+            staged,
             ask_at: ask_at(&current),
             ahead_at: u64::MAX,
             fence: NO_FENCE,
@@ -222,6 +226,7 @@ impl OpenedLog {
                 position: end.position,
                 written: Instant::now(),
                 messages: 0,
+                group: Staged::default(),
                 state_id: self.state_id,
                 touched,
             }),

@@ -25,6 +25,8 @@ pub(super) struct Content {
     memory: Arc<HeapMemory>,
     len: usize,
     mapped: bool,
+    /// Writes below this need no space: the blocks are there.
+    allocated: usize,
     /// What the kernel takes for written: pages that equal it count as clean.
     clean: Vec<u8>,
     /// Pages written through the file since the last sync, clean-looking or not.
@@ -46,6 +48,7 @@ impl Inode {
             memory: Arc::new(memory),
             len: bytes.len(),
             mapped: false,
+            allocated: 0,
             clean: bytes.clone(),
             touched: BTreeSet::new(),
             durable: bytes,
@@ -368,6 +371,7 @@ impl DiskFile for SimFile {
         let content = &mut *self.inode.content.lock();
         content.reserve(len)?;
         content.len = content.len.max(len);
+        content.allocated = content.allocated.max(len);
         Ok(())
     }
 
@@ -397,10 +401,15 @@ impl DiskFile for SimFile {
         if bytes.is_empty() {
             return Ok(());
         }
-        // Also in the middle of the file: queue and index files are sparse.
-        self.disk.shared.faults.give_space(&self.inode.path)?;
         let (start, end) = Self::end(position, bytes.len())?;
-        let seen = self.inode.content.lock().len;
+        let (seen, allocated) = {
+            let content = self.inode.content.lock();
+            (content.len, content.allocated)
+        };
+        if end > allocated {
+            // Also in the middle of the file: queue and index files are sparse.
+            self.disk.shared.faults.give_space(&self.inode.path)?;
+        }
         self.take_space(seen, end)?;
         let content = &mut *self.inode.content.lock();
         content.reserve(end)?;

@@ -310,6 +310,8 @@ impl Derived {
         if let Some(index) = &self.index {
             index.close(now_ms(), || position)?;
         }
+        // A store that was open for less than a tick has not looked yet whether a crash fell into a removal.
+        self.follow_expiry(maintenance, log)?;
         self.checkpoint(maintenance, log, position)
     }
 

@@ -55,6 +55,18 @@ fn a_queue_whose_last_message_expired_goes_on_at_its_offset_after_a_rebuild() {
     }
 }
 
+/// Until a crash during a removal the newest snapshot counts messages whose log file is gone already.
+#[test]
+fn a_stop_at_once_after_a_crash_amid_a_removal_leaves_a_directory_that_misses_nothing() {
+    let (disk, _) = written(false);
+    let oldest = disk.list("commitlog").unwrap()[0].clone();
+    disk.remove(&format!("commitlog/{oldest}")).unwrap();
+    let store = open(&disk).unwrap();
+    store.close().unwrap();
+    drop(store);
+    assert_sound(&disk);
+}
+
 #[test]
 fn a_topic_deleted_and_made_again_has_only_its_new_messages_after_a_rebuild() {
     let disk = SimDisk::new();

@@ -137,7 +137,7 @@ impl<'a> Check<'a> {
         let at = (self.position)();
         let mut numbers = Vec::new();
         let mut last_of_sender: HashMap<u64, u64> = HashMap::new();
-        while min + (numbers.len() as u64) < max {
+        'pulls: while min + (numbers.len() as u64) < max {
             let from = min + numbers.len() as u64;
             let messages = self.pull(queue, from)?;
             if messages.is_empty() {
@@ -150,6 +150,11 @@ impl<'a> Check<'a> {
             }
             for (message, offset) in messages.iter().zip(from..) {
                 if message.queue_offset as u64 != offset {
+                    if let Some(now) = self.removed(queue, offset)? {
+                        numbers.clear();
+                        min = now;
+                        continue 'pulls;
+                    }
                     return Err(format!(
                         "a hole at {offset}: {} comes next",
                         message.queue_offset

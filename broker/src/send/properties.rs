@@ -7,12 +7,9 @@ use std::ops::Range;
 use mainstem_record::property;
 
 /// Separates a property's name from its value.
-pub(crate) const NAME_VALUE_SEPARATOR: char = '\u{1}';
+const SEPARATOR: u8 = property::NAME_VALUE_SEPARATOR;
 /// Ends a property.
-pub(crate) const PROPERTY_SEPARATOR: char = '\u{2}';
-
-const SEPARATOR: u8 = NAME_VALUE_SEPARATOR as u8;
-const END: u8 = PROPERTY_SEPARATOR as u8;
+const END: u8 = property::PROPERTY_SEPARATOR;
 
 /// Shortest piece that can be a property: one byte of name, the separator, one of value.
 const MIN_PIECE_LEN: usize = 3;

@@ -2,20 +2,21 @@
 # Mainstem, the real Apache RocketMQ and the real Kafka as servers on this machine, under the same load:
 #
 #   compare.sh [--quick] [--peers mainstem,apache,kafka] [--flush async,sync] [--count 200000] [--warm 1500000] [--size 1024]
-#              [--topics 1,100,1000] [--rates 5000,20000] [--seconds 10] [--dir DIR] [--out FILE]
+#              [--topics 1,100,1000] [--rates 5000,20000] [--seconds 10] [--rounds 3] [--dir DIR] [--out FILE]
 #
 # Mainstem and Apache get the same bytes from `mainstem bench`, load by load in turns: who is not measured is stopped (SIGSTOP), so that
 # it costs nothing. Kafka has another protocol and is loaded by its own client library (KafkaLoad.java), so its rows are what its users
 # get, not the same requests. Java servers are warmed up with --warm messages before anything counts. Open loops run for --seconds, at
-# each of --rates and at half of what the same server took as fast as it goes. --quick takes a few minutes: a fifth of the messages and
-# of the warm-up. A peer that cannot run here is named and left out.
+# each of --rates and at half of what the same server took as fast as it goes. Each load is run in --rounds (or ROUNDS), every second one
+# backwards; medians are shown with the least and the greatest. --quick is for trying it: a fifth of the messages and of the warm-up. A peer
+# that cannot run here is named and left out.
 # Prints a Markdown page, or writes it to FILE; each result as JSON is kept in DIR/results. Servers and data are gone at the end.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-peers=mainstem,apache,kafka flushes=async,sync count=200000 warm=1500000 size=1024 topics=1,100,1000 rates=5000,20000 seconds=10 dir='' out=''
+peers=mainstem,apache,kafka flushes=async,sync count=200000 warm=1500000 size=1024 topics=1,100,1000 rates=5000,20000 seconds=10 rounds=${ROUNDS:-3} dir='' out=''
 command="benches/peers/compare.sh${*:+ $*}"
 
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,15s/^# \{0,1\}//p' "$0"; }
 number() { case $2 in '' | *[!0-9]*) die "$1 takes a number, not '$2'" ;; esac; }
 
 while [ $# -gt 0 ]; do
@@ -30,6 +31,7 @@ while [ $# -gt 0 ]; do
     --topics) topics=${2:-} ;;
     --rates) rates=${2:-} ;;
     --seconds) seconds=${2:-} && number "$1" "$seconds" ;;
+    --rounds) rounds=${2:-} ;;
     --dir) dir=${2:-} ;;
     --out) out=${2:-} ;;
     *) echo "unknown argument $1" >&2 && usage >&2 && exit 2 ;;
@@ -41,6 +43,8 @@ for p in ${peers//,/ }; do case $p in mainstem | apache | kafka) ;; *) die "--pe
 for f in ${flushes//,/ }; do case $f in async | sync) ;; *) die "--flush takes async and sync, not '$f'" ;; esac; done
 for t in ${topics//,/ }; do number --topics "$t"; done
 for r in ${rates//,/ }; do number --rates "$r"; done
+number --rounds "$rounds"
+[ "$rounds" -gt 0 ] || die "--rounds takes at least 1"
 
 work=${dir:-$(mktemp -d "${TMPDIR:-/tmp}/mainstem-compare.XXXXXX")}
 mkdir -p "$work/results"
@@ -49,13 +53,14 @@ rows=$work/rows
 : > "$rows"
 
 # Room for the warm-up and the runs of one server, records and preallocated files included.
-needed=$(((warm + count * 8 + seconds * 80000) * (size + 300) / 1048576 * 2 + 6144))
+needed=$(((warm + (count * 8 + seconds * 80000) * rounds) * (size + 300) / 1048576 * 2 + 6144))
 free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
 [ "$free" -ge $((needed + 2048)) ] ||
   die "$work has $free MiB free; this needs $needed MiB and leaves 2048 to others: free some space, lower --warm or --count, or name another --dir"
 
 # Process ids and addresses of the servers that run.
-declare -A pids=() brokers=() maxima=()
+declare -A pids=() brokers=()
+round=1
 
 resume() { kill -CONT "${pids[$1]}"; }
 pause() { kill -STOP "${pids[$1]}"; }
@@ -93,17 +98,20 @@ number_of() { sed -n "s/.*\"$2\": \([0-9.]*\).*/\1/p" "$1" | head -1; }
 fields() { # PEER FLUSH LOAD JSON CPU-US-PER-MESSAGE ANONYMOUS-MIB: the row of a result
   local messages seconds bytes
   messages=$(number_of "$4" messages) seconds=$(number_of "$4" seconds) bytes=$(number_of "$4" bytes)
-  row "$1" "$2" "$3" "$(awk "BEGIN { printf \"%.0f\", $messages / $seconds }")" "$(awk "BEGIN { printf \"%.0f\", $bytes / 1e6 / $seconds }")" \
+  row "$1" "$2" "$3" "$round" "$(awk "BEGIN { printf \"%.0f\", $messages / $seconds }")" "$(awk "BEGIN { printf \"%.0f\", $bytes / 1e6 / $seconds }")" \
     "$(number_of "$4" p50_us)" "$(number_of "$4" p99_us)" "$(number_of "$4" p99_9_us)" "$(number_of "$4" p99_99_us)" "$5" "$6"
 }
 
-# Messages a second of a result.
-rate_of() { awk "BEGIN { printf \"%.0f\", $(number_of "$1" messages) / $(number_of "$1" seconds) }"; }
+# rate_of PEER FLUSH LOAD: messages a second, the median of its rounds; nothing if all failed.
+rate_of() { awk -F'|' -v row="$1|$2|$3" '$2 "|" $3 "|" $4 == row { print $6 }' "$rows" | sort -n | awk '{ all[NR] = $1 } END { if (NR) print all[int((NR + 1) / 2)] }'; }
+
+# half_of PEER FLUSH LOAD: half of that.
+half_of() { local most; most=$(rate_of "$@"); [ -n "$most" ] && echo $((most / 2)); }
 
 bench() { # PEER FLUSH LOAD-NAME ARGUMENTS...: one load by `mainstem bench`, and its row
   local peer=$1 flush=$2 load=$3; shift 3
-  last_json=$work/results/$peer-$flush-${load//[^a-z0-9]/-}.json
-  say "$peer, $flush: $load"
+  last_json=$work/results/$peer-$flush-${load//[^a-z0-9]/-}-$round.json
+  say "[round $round/$rounds] $peer, $flush: $load"
   resume "$peer"
   "$mainstem" bench "$@" --broker "${brokers[$peer]}" --pid "${pids[$peer]}" --json "$last_json" > "$last_json.txt" 2>&1 ||
     { cat "$last_json.txt" >&2; skipped+=("$peer, $flush, $load: $(tail -1 "$last_json.txt")"); pause "$peer"; return 0; }
@@ -111,27 +119,36 @@ bench() { # PEER FLUSH LOAD-NAME ARGUMENTS...: one load by `mainstem bench`, and
   fields "$peer" "$flush" "$load" "$last_json" "$(number_of "$last_json" server_cpu_us_per_message | cut -c1-5)" "$(number_of "$last_json" anonymous_mib | cut -d. -f1)"
 }
 
-in_turns() { # FLUSH LOAD-NAME ARGUMENTS...: the load for each RocketMQ server that runs
-  local peer flush=$1 load=$2; shift 2
-  for peer in $running; do bench "$peer" "$flush" "$load" "$@"; done
+in_turns() { # FLUSH LOAD-NAME ARGUMENTS...: the load for each RocketMQ server that runs, round by round, every second one backwards
+  local peer flush=$1 load=$2 order; shift 2
+  for round in $(seq "$rounds"); do
+    order=$running
+    [ $((round % 2)) = 1 ] || order=$(tr ' ' '\n' <<< "$running" | tac | tr '\n' ' ')
+    for peer in $order; do
+      if [ "$1" = half ]; then half_load "$peer" "$flush" "$load"; else bench "$peer" "$flush" "$load" "$@"; fi
+    done
+  done
+}
+
+half_load() { # PEER FLUSH LOAD-NAME: an open loop at half of the peer's own most, so that each is loaded as far as the other
+  local rate
+  if rate=$(half_of "$1" "$2" "4 x 64 in flight"); then
+    bench "$1" "$2" "$3" produce --topic load --count $((rate * seconds)) --size "$size" --rate "$rate"
+  else
+    skipped+=("$1, $2, $3: its most is not known")
+  fi
 }
 
 rocketmq_loads() { # FLUSH
-  local t r peer half
-  for peer in $running; do
-    bench "$peer" "$1" "4 x 64 in flight" produce --create --topic load --count "$count" --size "$size"
-    maxima[$peer]=$(rate_of "$last_json")
-  done
+  local t r
+  in_turns "$1" "4 x 64 in flight" produce --create --topic load --count "$count" --size "$size"
   in_turns "$1" "batches of 32, 4 x 8" produce --topic load --count "$count" --size "$size" --batch 32 --window 8
   in_turns "$1" "one in flight" produce --topic load --count $((count / 20)) --size "$size" --connections 1 --window 1
   in_turns "$1" "consume all" consume --topic load
   for r in ${rates//,/ }; do
     in_turns "$1" "open loop, $r a second" produce --topic load --count $((r * seconds)) --size "$size" --rate "$r"
   done
-  for peer in $running; do
-    half=$((${maxima[$peer]} / 2))
-    bench "$peer" "$1" "open loop, half of its most" produce --topic load --count $((half * seconds)) --size "$size" --rate "$half"
-  done
+  in_turns "$1" "open loop, half of its most" half
   r=${rates%%,*}
   in_turns "$1" "end to end, $r a second" end-to-end --create --topic tail --count $((r * seconds)) --size "$size" --rate "$r"
   for t in ${topics//,/ }; do
@@ -170,8 +187,8 @@ anonymous_mib() { awk '/^RssAnon/ { printf "%.0f", $2 / 1024 }' "/proc/$1/status
 
 kafka_load() { # FLUSH LOAD SETTINGS...: by the client library, and its row
   local flush=$1 load=$2 before cpu; shift 2
-  last_json=$work/results/kafka-$flush-${load//[^a-z0-9]/-}.json
-  say "kafka, $flush: $load"
+  last_json=$work/results/kafka-$flush-${load//[^a-z0-9]/-}-$round.json
+  say "[round $round/$rounds] kafka, $flush: $load"
   before=$(cpu_us "${pids[kafka]}")
   "$benches_peers/kafka.sh" run "$benches_peers/KafkaLoad.java" "${brokers[kafka]}" "size=$size" "$@" > "$last_json" 2> "$last_json.txt" ||
     { cat "$last_json.txt" >&2; skipped+=("kafka, $flush, $load: $(tail -1 "$last_json.txt")"); return 0; }
@@ -181,12 +198,20 @@ kafka_load() { # FLUSH LOAD SETTINGS...: by the client library, and its row
 
 kafka_consume() { # FLUSH COUNT
   local before result
-  say "kafka, $1: consume all"
+  say "[round $round/$rounds] kafka, $1: consume all"
   before=$(cpu_us "${pids[kafka]}")
   result=$("$benches_peers/kafka.sh" tool org.apache.kafka.tools.ConsumerPerformance --bootstrap-server "${brokers[kafka]}" --topic load --messages "$2" 2> /dev/null | tail -1)
   # start, end, MB, MB/s, messages, messages/s, ...
   awk -F', ' -v cpu=$(($(cpu_us "${pids[kafka]}") - before)) -v n="$2" -v rss="$(anonymous_mib "${pids[kafka]}")" -v flush="$1" \
-    '{ printf "|kafka|%s|consume all|%.0f|%.0f|||||%.1f|%s|\n", flush, $6, $4 * 1.048576, cpu / n, rss }' <<< "$result" >> "$rows"
+    -v round="$round" '{ printf "|kafka|%s|consume all|%s|%.0f|%.0f|||||%.1f|%s|\n", flush, round, $6, $4 * 1.048576, cpu / n, rss }' <<< "$result" >> "$rows"
+}
+
+in_rounds() { # FLUSH LOAD SETTINGS...: topics are made in the first round only, since Kafka refuses to make one again
+  local flush=$1 load=$2; shift 2
+  for round in $(seq "$rounds"); do
+    kafka_load "$flush" "$load" "$@"
+    set -- "${@/create=true/create=false}"
+  done
 }
 
 run_kafka() { # FLUSH
@@ -198,17 +223,18 @@ run_kafka() { # FLUSH
   if [ "$1" = sync ]; then settings=(batch.size=262144 linger.ms=5); else settings=(); fi
   "$benches_peers/kafka.sh" run "$benches_peers/KafkaLoad.java" "${brokers[kafka]}" "size=$size" create=true topic=warm "count=$warm" window=0 warm=0 \
     ${settings[@]+"${settings[@]}"} > /dev/null
-  kafka_load "$1" "client batches" create=true topic=load "count=$count" window=0
-  half=$(($(rate_of "$last_json") / 2))
-  kafka_load "$1" "4 x 64 in flight, no batches" topic=load "count=$((count / 4))" batch.size=0 warm=5000
-  kafka_load "$1" "one in flight" topic=load "count=$((count / 20))" producers=1 window=1 batch.size=0 warm=500
-  kafka_consume "$1" "$count"
+  in_rounds "$1" "client batches" create=true topic=load "count=$count" window=0
+  in_rounds "$1" "4 x 64 in flight, no batches" topic=load "count=$((count / 4))" batch.size=0 warm=5000
+  in_rounds "$1" "one in flight" topic=load "count=$((count / 20))" producers=1 window=1 batch.size=0 warm=500
+  for round in $(seq "$rounds"); do kafka_consume "$1" "$count"; done
   for r in ${rates//,/ }; do
-    kafka_load "$1" "open loop, $r a second" topic=load "count=$((r * seconds))" "rate=$r" window=0 warm=20000
+    in_rounds "$1" "open loop, $r a second" topic=load "count=$((r * seconds))" "rate=$r" window=0 warm=20000
   done
-  kafka_load "$1" "open loop, half of its most" topic=load "count=$((half * seconds))" "rate=$half" window=0 warm=20000
+  if half=$(half_of kafka "$1" "client batches"); then
+    in_rounds "$1" "open loop, half of its most" topic=load "count=$((half * seconds))" "rate=$half" window=0 warm=20000
+  fi
   for t in ${topics//,/ }; do
-    kafka_load "$1" "$t topics in turn, client batches" create=true "topic=many-$t" "topics=$t" partitions=1 "count=$count" window=0 warm=20000
+    in_rounds "$1" "$t topics in turn, client batches" create=true "topic=many-$t" "topics=$t" partitions=1 "count=$count" window=0 warm=20000
   done
 }
 
@@ -240,6 +266,43 @@ for flush in ${flushes//,/ }; do
   stop_all
 done
 
+# What the page says of the rounds of a figure: the median, and the least and the greatest where they differ.
+spread_in_awk='
+  function spread(values,   n, i, j, t, v, m) {
+    n = split(values, v, " ")
+    if (n == 0) return ""
+    for (i = 2; i <= n; i++) { t = v[i]; for (j = i - 1; j > 0 && v[j] + 0 > t + 0; j--) v[j + 1] = v[j]; v[j + 1] = t }
+    m = n % 2 ? v[(n + 1) / 2] + 0 : (v[n / 2] + v[n / 2 + 1]) / 2
+    return v[1] == v[n] ? v[1] : short(m) " (" short(v[1]) "-" short(v[n]) ")"
+  }
+  function short(x) { return x >= 100 ? sprintf("%.0f", x) : x >= 10 ? sprintf("%.1f", x) : sprintf("%.2f", x) }'
+
+figures() { # a row for each load of each server
+  awk -F'|' "$spread_in_awk"'
+    { key = $2 "|" $3 "|" $4; if (!(key in seen)) { seen[key] = 1; order[++rows] = key }; for (i = 6; i <= 13; i++) all[key, i] = all[key, i] " " $i }
+    END { for (r = 1; r <= rows; r++) { line = "|" order[r]; for (i = 6; i <= 13; i++) line = line "|" spread(all[order[r], i]); print line "|" } }' "$rows"
+}
+
+multiples() { # a row for each load that both had, round by round
+  awk -F'|' "$spread_in_awk"'
+    { key = $3 "|" $4; for (i = 6; i <= 12; i++) value[$2, key, $5, i] = $i; if ($5 > last) last = $5 }
+    $2 == "apache" && !(key in seen) { seen[key] = 1; order[++rows] = key }
+    END {
+      for (r = 1; r <= rows; r++) {
+        line = ""
+        for (i = 6; i <= 12; i++) if (i != 7) {
+          times = ""
+          for (round = 1; round <= last; round++) {
+            ours = value["mainstem", order[r], round, i]; theirs = value["apache", order[r], round, i]
+            if (ours != "" && theirs > 0) times = times " " ours / theirs
+          }
+          line = line "|" spread(times)
+        }
+        if (line ~ /[0-9]/) print "|" order[r] line "|"
+      }
+    }' "$rows"
+}
+
 page() {
   echo "# Mainstem, Apache RocketMQ and Kafka as servers"
   echo
@@ -248,21 +311,21 @@ page() {
   echo "(\`KafkaLoad.java\`), whose producers gather batches on the client's side where the row does not say otherwise: compare its rows with ours"
   echo "only with that in mind. Java servers were warmed up with $warm messages (where each waits for the disk, two thirds of them in batches);"
   echo "Kafka's \"sync\" is \`log.flush.interval.messages=1\`. Latency of \"end to end\" is from the intended send to the arrival at the consumer, in open"
-  echo "loops from the intended send to the answer, else from the request to its answer; \"consume all\" is per pull. One run of $count messages,"
-  echo "open loops of $seconds seconds: two digits at best. The server CPU of Kafka's rows over many topics includes their creation."
+  echo "loops from the intended send to the answer, else from the request to its answer; \"consume all\" is per pull. Rounds of each load: $rounds, of"
+  echo "$count messages, open loops of $seconds seconds; medians, with the least and the greatest in brackets. The server CPU of Kafka's rows over"
+  echo "many topics includes their creation in the first round."
   echo
   echo "| server | flush | load | messages/s | MB/s | p50 us | p99 us | p99.9 us | p99.99 us | server CPU us/message | anonymous MiB |"
   echo "|---|---|---|---|---|---|---|---|---|---|---|"
-  cat "$rows"
-  echo
-  echo "Mainstem's figures as multiples of Apache's, same bytes, in turns:"
-  echo
-  echo "| flush | load | messages/s | p50 | p99 | p99.9 | p99.99 | server CPU |"
-  echo "|---|---|---|---|---|---|---|---|"
-  awk -F'|' '
-    function times(i) { return theirs[i] > 0 ? sprintf("%.2f", ours[i] / theirs[i]) : "" }
-    $2 == "mainstem" { split($0, ours, "|"); next }
-    $2 == "apache" && ours[3] == $3 && ours[4] == $4 { split($0, theirs, "|"); printf "|%s|%s|%s|%s|%s|%s|%s|%s|\n", $3, $4, times(5), times(7), times(8), times(9), times(10), times(11) }' "$rows"
+  figures
+  if [ -n "$(multiples)" ]; then
+    echo
+    echo "Mainstem's figures as multiples of Apache's, same bytes, in turns, round by round:"
+    echo
+    echo "| flush | load | messages/s | p50 | p99 | p99.9 | p99.99 | server CPU |"
+    echo "|---|---|---|---|---|---|---|---|"
+    multiples
+  fi
   for s in ${skipped[@]+"${skipped[@]}"}; do echo; echo "Left out: $s"; done
 }
 if [ -n "$out" ]; then page > "$out" && say "written: $out"; else page; fi

@@ -67,6 +67,8 @@ impl Ceiling {
 
 const TIME: Duration = Duration::from_millis(500);
 const WRITE_BYTES: u64 = 256 << 20;
+/// Room that the largest of them needs.
+pub const DISK_BYTES: u64 = WRITE_BYTES;
 const SYNC_FILE_BYTES: u64 = 32 << 20;
 
 fn copy_with_checksum() -> f64 {

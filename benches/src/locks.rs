@@ -81,6 +81,8 @@ pub struct LockResult {
 const MAX_BYTES: i64 = 448 << 20;
 /// Large enough that no run changes files, which is another study.
 const FILE_BYTES: u64 = 512 << 20;
+/// Room for a run: the file and the one reserved behind it.
+pub const DISK_BYTES: u64 = 2 * FILE_BYTES;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 /// Queues of each thread's own topic, so that nothing but the log is shared.
 const QUEUES: i32 = 4;
@@ -91,7 +93,7 @@ const QUEUES: i32 = 4;
 /// When the disk has no room or the store fails.
 pub fn run_cell(cell: &LockCell, lock: Lock, dir: &Path) -> io::Result<LockResult> {
     let dir = Scratch::new(dir.join("locks"))?;
-    need_space(dir.path(), 2 * FILE_BYTES)?;
+    need_space(dir.path(), DISK_BYTES)?;
     let flush = match cell.mode {
         Mode::Async => FlushMode::Async,
         Mode::Durable => FlushMode::Sync,

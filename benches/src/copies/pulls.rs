@@ -86,13 +86,18 @@ const BODY_BYTES: u64 = 1024;
 const FILE_BYTES: u64 = 512 << 20;
 const MESSAGES_PER_PULL: usize = 32;
 
+/// Room on the disk that a case of so many MiB needs.
+pub fn disk_bytes(mib: u64) -> u64 {
+    FILE_BYTES * 2 + (mib << 21)
+}
+
 /// Writes `mib` MiB of bodies, has them pulled over a loopback connection, and removes everything.
 ///
 /// # Errors
 /// When disk or network refuse, or the store does not give back what was written.
 pub fn run_case(case: &PullCase, mib: u64, dir: &Path) -> io::Result<(Transfer, u64)> {
     let dir = Scratch::new(dir.join("pulls"))?;
-    need_space(dir.path(), FILE_BYTES * 2 + (mib << 21))?;
+    need_space(dir.path(), disk_bytes(mib))?;
     let mut store = open(dir.path())?;
     let messages = (mib << 20) / BODY_BYTES / TOPICS * TOPICS;
     let topics = match case.placement {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::engine::EngineKind;
+use super::engine::{EngineKind, EngineOptions};
 use super::sweep;
 use super::workload::{Cell, cooled};
 use crate::measure::{Device, Machine, Scratch, Spread, disk_usage, need_space};
@@ -29,19 +29,33 @@ const READ_BYTES: usize = 64 << 10;
 /// A file small enough to be filled, so that the space reserved ahead does not blur what deletion frees.
 const FILE_BYTES: u64 = 64 << 20;
 
+/// What is written and by which rules.
+fn experiment(mib: u64) -> (Cell, EngineOptions) {
+    let cell = Cell {
+        topics: TOPICS,
+        bytes: mib << 20,
+        ..Cell::default()
+    };
+    let options = EngineOptions {
+        file_bytes: FILE_BYTES,
+        ..sweep::options(&cell)
+    };
+    (cell, options)
+}
+
+/// Room on the disk that so many MiB of bodies need.
+pub fn disk_bytes(mib: u64) -> u64 {
+    let (cell, options) = experiment(mib);
+    cell.disk_bytes(&options)
+}
+
 /// Writes `mib` MiB over 64 topics in turns, reads one of them cold, and deletes half of them.
 ///
 /// # Errors
 /// When the disk refuses or a message is missing.
 pub fn run_case(kind: EngineKind, mib: u64, dir: &Path) -> io::Result<Losses> {
     let dir = Scratch::new(dir.join("losses"))?;
-    let cell = Cell {
-        topics: TOPICS,
-        bytes: mib << 20,
-        ..Cell::default()
-    };
-    let mut options = sweep::options(&cell);
-    options.file_bytes = FILE_BYTES;
+    let (cell, options) = experiment(mib);
     need_space(dir.path(), cell.disk_bytes(&options))?;
     let mut engine = kind.open(dir.path(), &options)?;
     let body = vec![b'l'; cell.size];

@@ -21,6 +21,16 @@ pub enum Profile {
     Full,
 }
 
+impl Profile {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// Every contestant, in the order in which they take turns.
 pub const ENGINES: [EngineKind; 5] = [
     EngineKind::Mainstem,

@@ -16,6 +16,9 @@ use crate::measure::{Machine, Spread};
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Published {
     pub(super) profile: Profile,
+    /// Most rounds of a task, where fewer were asked for than the profile has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rounds: Option<u64>,
     pub(super) machine: Machine,
     pub(super) entries: Vec<Entry>,
 }
@@ -33,8 +36,11 @@ impl Published {
             .iter()
             .map(line)
             .collect::<Result<Vec<_>, _>>()?;
+        let rounds = self
+            .rounds
+            .map_or(String::new(), |rounds| format!(",\n\"rounds\":{rounds}"));
         let text = format!(
-            "{{\"profile\":{},\n\"machine\":{},\n\"entries\":[\n{}\n]}}\n",
+            "{{\"profile\":{}{rounds},\n\"machine\":{},\n\"entries\":[\n{}\n]}}\n",
             serde_json::to_string(&self.profile)?,
             serde_json::to_string(&self.machine)?,
             entries.join(",\n")
@@ -64,6 +70,12 @@ impl Published {
             Figures::Layout(result) => figure(result),
             _ => None,
         })
+    }
+
+    /// How often an engine ran a cell.
+    pub(super) fn rounds_of(&self, step: &Step, engine: EngineKind) -> usize {
+        let ran = |e: &&Entry| matches!(&e.task, Task::Layout(s, k) if s == step && *k == engine);
+        self.entries.iter().filter(ran).count()
     }
 
     /// What an engine lost, round by round.

@@ -8,6 +8,7 @@ mod page;
 pub mod plan;
 mod plots;
 mod progress;
+mod selection;
 pub mod task;
 
 use std::fs::{self, File};
@@ -19,16 +20,19 @@ use crate::layout::sweep::Profile;
 use crate::measure::{Machine, Scratch};
 use crate::results::Results;
 use figures::Published;
-use plan::{Planned, plan};
+use plan::Planned;
 use progress::Progress;
+use selection::Selection;
 use task::Entry;
 
 /// What to measure and where to write it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ReportArgs {
-    /// How much is measured
-    #[arg(long, value_enum, default_value = "quick")]
-    profile: Profile,
+    /// How much is measured [default: quick; with --check that of the published page]
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    #[command(flatten)]
+    selection: Selection,
     /// Write nothing, but say which published figures the new run contradicts
     #[arg(long)]
     check: bool,
@@ -68,6 +72,12 @@ pub enum ReportError {
         /// where
         state: String,
     },
+    /// Nothing has such a name.
+    #[error("nothing that is measured has {only} in its name; --plan lists what there is")]
+    Nothing {
+        /// what was asked for
+        only: String,
+    },
     /// Another report is being made with the same directory.
     #[error(
         "another report is being made in {0}; wait for it, or name another directory with --dir"
@@ -95,7 +105,8 @@ pub enum ReportError {
 /// See [`ReportError`]; what was measured until then is kept.
 pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     if args.plan {
-        print!("{}", plan::table(args.profile));
+        let profile = args.profile.unwrap_or(Profile::Quick);
+        print!("{}", plan::table(&args.selection.of(profile)?));
         return Ok(());
     }
     let published_at = args.docs.join("benchmarks/results.json");
@@ -109,24 +120,30 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     if let (true, Some(published)) = (args.rewrite, &published) {
         return Ok(page::write(published, &args.docs)?);
     }
+    let as_published = published.as_ref().map(|p| p.profile);
+    let profile = args.profile.or(as_published).unwrap_or(Profile::Quick);
+    let chosen = args.selection.of(profile)?;
     fs::create_dir_all(&args.dir)?;
     let dir = args.dir.join("mainstem-benchmarks");
     let _lock = lock(&dir)?;
-    let state = state_file(args, &dir);
+    let state = state_file(profile, args.check, &dir);
     if args.anew {
         remove_if_there(&state)?;
     }
-    let plan = plan(args.profile);
     let mut results = Results::open(&state)?;
-    measure(&plan, &dir, &state, &mut results)?;
-    let entries: Vec<Entry> = results.items().to_vec();
-    let run = Published {
-        profile: args.profile,
+    measure(&chosen, &dir, &state, &mut results)?;
+    let of_plan = |plan: &[Planned]| -> Vec<Entry> {
+        let made = |p: &Planned| results.items().iter().find(|e| p.is_measured_by(e));
+        plan.iter().filter_map(made).cloned().collect()
+    };
+    let run = |entries| Published {
+        profile,
+        rounds: args.selection.rounds,
         machine: Machine::describe(&args.dir),
         entries,
     };
     if let Some(published) = published {
-        let contradictions = check::compare(&published, &run);
+        let contradictions = check::compare(&published, &run(of_plan(&chosen)));
         print!("{}", contradictions.text);
         remove_if_there(&state)?;
         return match contradictions.count {
@@ -134,6 +151,19 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
             count => Err(ReportError::Contradicted(count)),
         };
     }
+    // With --only the rest may be missing still.
+    let whole = args.selection.rounds_of(profile);
+    let entries = of_plan(&whole);
+    if entries.len() < whole.len() {
+        eprintln!(
+            "{} of {} figures are there, kept in {}; the page is written when all are: the same command without --only goes on",
+            entries.len(),
+            whole.len(),
+            state.display()
+        );
+        return Ok(());
+    }
+    let run = run(entries);
     page::write(&run, &args.docs)?;
     run.write(&published_at)?;
     remove_if_there(&state)?;
@@ -142,13 +172,9 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
 }
 
 /// Results of a run that is under way; a comparison has its own.
-fn state_file(args: &ReportArgs, dir: &Path) -> PathBuf {
-    let profile = match args.profile {
-        Profile::Quick => "quick",
-        Profile::Full => "full",
-    };
-    let purpose = if args.check { "-check" } else { "" };
-    dir.with_file_name(format!("benchmarks-{profile}{purpose}.jsonl"))
+fn state_file(profile: Profile, check: bool, dir: &Path) -> PathBuf {
+    let purpose = if check { "-check" } else { "" };
+    dir.with_file_name(format!("benchmarks-{}{purpose}.jsonl", profile.name()))
 }
 
 fn measure(
@@ -157,29 +183,25 @@ fn measure(
     state: &Path,
     results: &mut Results<Entry>,
 ) -> Result<(), ReportError> {
-    let made = |results: &Results<Entry>, planned: &Planned| {
-        results
-            .items()
-            .iter()
-            .any(|e| e.task == planned.task && e.round == planned.round)
-    };
-    let missing: Vec<&Planned> = plan.iter().filter(|p| !made(results, p)).collect();
-    let mut progress = Progress::new(plan, &missing);
+    let made = |p: &Planned| results.items().iter().any(|e| p.is_measured_by(e));
+    let missing: Vec<&Planned> = plan.iter().filter(|p| !made(p)).collect();
     progress::tell_of_interruptions(dir, state)?;
     let scratch = Scratch::new(dir.to_owned())?;
+    plan::need_room(&missing, scratch.path())?;
+    let mut progress = Progress::new(plan, &missing, state);
     for planned in missing {
         progress.next(planned);
         let start = Instant::now();
-        let figures = planned
-            .task
-            .run(scratch.path())
-            .map_err(|cause| ReportError::Task {
-                task: planned.task.key(),
-                cause,
-                kept: results.items().len(),
-                planned: plan.len(),
-                state: state.display().to_string(),
-            })?;
+        let outcome = planned.task.run(scratch.path());
+        // What ran while its files were taken away is no figure, and no failure either.
+        progress::wait_if_interrupted();
+        let figures = outcome.map_err(|cause| ReportError::Task {
+            task: planned.task.key(),
+            cause,
+            kept: results.items().len(),
+            planned: plan.len(),
+            state: state.display().to_string(),
+        })?;
         results.add(Entry {
             task: planned.task.clone(),
             round: planned.round,

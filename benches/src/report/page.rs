@@ -50,13 +50,13 @@ macro_rules! put {
 }
 
 fn opening(run: &Published, page: &mut String) {
-    let profile = match run.profile {
-        Profile::Quick => "quick",
-        Profile::Full => "full",
-    };
+    let profile = run.profile.name();
+    let rounds = run
+        .rounds
+        .map_or(String::new(), |n| format!(" --rounds {n}"));
     put!(
         page,
-        "# Benchmarks\n\nWritten by `cargo run --release -p mainstem-benches -- report --profile {profile}`; do not edit. Figures are \
+        "# Benchmarks\n\nWritten by `cargo run --release -p mainstem-benches -- report --profile {profile}{rounds}`; do not edit. Figures are \
          medians, with the least and the greatest run in brackets. Contestants take turns within each round, and every second round runs backwards. The raw results are in \
          [benchmarks/results.json](benchmarks/results.json).\n"
     );
@@ -138,7 +138,7 @@ fn layouts(run: &Published, plots: &[plots::Plot], page: &mut String) {
             put!(
                 page,
                 "Each cell writes twice the kernel's limit of unwritten bytes (`vm.dirty_ratio` of all memory), so that writers are made \
-                 to wait by the kernel's writeback and not only by the last sync. One round.\n"
+                 to wait by the kernel's writeback and not only by the last sync. One round, and without the control in one log, which takes minutes for so much.\n"
             );
         }
         for mode in MODES {

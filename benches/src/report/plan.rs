@@ -2,12 +2,16 @@
 //! the other, and every second round backwards, so that neither a machine whose speed drifts nor what ran before favours
 //! anyone, and a run that is broken off has something of all.
 
-use super::task::Task;
+use std::io;
+use std::path::Path;
+
+use super::task::{Entry, Task};
 use crate::ceilings::CEILINGS;
 use crate::copies::{ALL_WAYS, Cache, pulls};
 use crate::layout::EngineKind;
 use crate::layout::sweep::{self, ENGINES, Profile};
 use crate::locks::{self, LOCKS};
+use crate::measure::need_space;
 use crate::table::Table;
 
 /// A task and which time it is.
@@ -17,6 +21,35 @@ pub struct Planned {
     pub task: Task,
     /// From 0.
     pub round: usize,
+}
+
+impl Planned {
+    /// Whether this is its figure.
+    pub(super) fn is_measured_by(&self, entry: &Entry) -> bool {
+        entry.round == self.round && entry.task == self.task
+    }
+}
+
+/// Checks before anything is measured that the disk has room for the largest task; the next is measured when the one before
+/// has gone. What is left out for want of room is said now.
+///
+/// # Errors
+/// [`io::ErrorKind::StorageFull`] when there is not enough for what cannot be left out.
+pub(super) fn need_room(missing: &[&Planned], dir: &Path) -> io::Result<()> {
+    let (optional, needed): (Vec<&Task>, Vec<&Task>) = missing
+        .iter()
+        .map(|p| &p.task)
+        .partition(|task| task.may_be_left_out());
+    need_space(
+        dir,
+        needed.iter().map(|t| t.disk_bytes()).max().unwrap_or(0),
+    )?;
+    for task in optional {
+        if let Err(e) = need_space(dir, task.disk_bytes()) {
+            eprintln!("{} will be left out: {e}", task.key());
+        }
+    }
+    Ok(())
 }
 
 /// Everything that the profile measures.
@@ -93,38 +126,54 @@ fn tasks(profile: Profile) -> Vec<(Task, usize)> {
     tasks
 }
 
-/// What the profile measures and about how long it takes, a row for each comparison.
-pub fn table(profile: Profile) -> Table {
-    let mut parts: Vec<(String, usize, usize, f64)> = Vec::new();
-    for planned in plan(profile) {
-        let part = planned.task.part();
-        let index = parts.iter().position(|(p, ..)| *p == part);
+/// What is planned, about how long it takes and how much room, a row for each comparison.
+pub(super) fn table(planned: &[Planned]) -> Table {
+    #[derive(Default)]
+    struct Part {
+        name: String,
+        runs: usize,
+        rounds: usize,
+        seconds: f64,
+        disk_bytes: u64,
+    }
+    impl Part {
+        fn add(&mut self, planned: &Planned) {
+            self.runs += 1;
+            self.rounds = self.rounds.max(planned.round + 1);
+            self.seconds += planned.task.weight();
+            self.disk_bytes = self.disk_bytes.max(planned.task.disk_bytes());
+        }
+    }
+    // The order of the first round, which is the page's.
+    let mut parts: Vec<Part> = Vec::new();
+    let mut all = Part {
+        name: "all".to_owned(),
+        ..Part::default()
+    };
+    for planned in planned {
+        let name = planned.task.part();
+        let index = parts.iter().position(|p| p.name == name);
         let index = index.unwrap_or_else(|| {
-            parts.push((part, 0, 0, 0.0));
+            let part = Part {
+                name,
+                ..Part::default()
+            };
+            parts.push(part);
             parts.len() - 1
         });
-        let (_, runs, rounds, seconds) = &mut parts[index];
-        *runs += 1;
-        *rounds = (*rounds).max(planned.round + 1);
-        *seconds += planned.task.weight();
+        parts[index].add(planned);
+        all.add(planned);
     }
-    let mut table = Table::new(["what", "runs", "rounds", "about, seconds"]);
-    let mut row = |what: &str, runs: usize, rounds: &str, seconds: f64| {
+    let mut table = Table::new(["what", "runs", "rounds", "about, seconds", "disk, MiB"]);
+    for part in parts.iter().chain([&all]) {
         table.row([
-            what.to_owned(),
-            runs.to_string(),
-            rounds.to_owned(),
-            format!("{seconds:.0}"),
+            part.name.clone(),
+            part.runs.to_string(),
+            part.rounds.to_string(),
+            format!("{:.0}", part.seconds),
+            (part.disk_bytes >> 20).to_string(),
         ]);
-    };
-    // The order of the first round, which is the page's.
-    for (part, runs, rounds, seconds) in &parts {
-        row(part, *runs, &rounds.to_string(), *seconds);
     }
-    let (runs, seconds) = parts
-        .iter()
-        .fold((0, 0.0), |(runs, seconds), p| (runs + p.1, seconds + p.3));
-    row("all", runs, "", seconds);
     table
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,7 +26,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(plan: &[Planned], missing: &[&Planned]) -> Self {
+    pub(super) fn new(plan: &[Planned], missing: &[&Planned], state: &Path) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(plan.len() as u64);
             if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
@@ -36,7 +37,11 @@ impl Progress {
         });
         let done = plan.len() - missing.len();
         if done > 0 {
-            eprintln!("{done} of {} figures are there already", plan.len());
+            eprintln!(
+                "{done} of {} figures are there already, in {} (--anew forgets them)",
+                plan.len(),
+                state.display()
+            );
         }
         Self {
             planned: plan.len(),
@@ -80,6 +85,10 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        eprintln!(
+            "measured in {}",
+            in_words(self.start.elapsed()).trim_start_matches("about ")
+        );
     }
 }
 
@@ -87,6 +96,16 @@ fn in_words(left: Duration) -> String {
     match left.as_secs() {
         s if s >= 120 => format!("about {} minutes", s.div_ceil(60)),
         s => format!("about {s} s"),
+    }
+}
+
+/// Somebody wants the report to end: its data is being removed.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Does not return once the report has been interrupted: the process ends as soon as the data is gone.
+pub(super) fn wait_if_interrupted() {
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        std::thread::park();
     }
 }
 
@@ -111,6 +130,7 @@ pub(super) fn tell_of_interruptions(dir: &Path, state: &Path) -> io::Result<()> 
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
+                INTERRUPTED.store(true, Ordering::SeqCst);
                 // Engines may be writing there still; the next run removes the rest.
                 let _ = std::fs::remove_dir_all(&dir);
                 eprintln!(

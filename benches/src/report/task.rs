@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::ceilings::Ceiling;
+use crate::ceilings::{self, Ceiling};
 use crate::copies::pulls::{self, PullCase};
 use crate::copies::{self, Cache, Transfer, Way};
 use crate::layout::losses::{self, Losses};
@@ -120,7 +120,7 @@ impl Task {
             Self::Ceiling(ceiling) => Figures::Ceiling(ceiling.measure(dir)?),
             Self::Layout(step, engine) => {
                 let options = sweep::options(&step.cell);
-                if step.factor == sweep::VOLUME {
+                if self.may_be_left_out() {
                     affordable(step, dir, &options)?;
                 }
                 Figures::Layout(run_cell(*engine, &step.cell, dir, &options)?)
@@ -172,15 +172,32 @@ impl Task {
         match self {
             Self::Ceiling(_) => "ceilings".to_owned(),
             Self::Layout(step, _) => format!(
-                "layout, {}, {} {}",
-                step.cell.mode.name(),
+                "layout, {} {}, {}",
                 step.factor,
-                step.value
+                step.value,
+                step.cell.mode.name()
             ),
             Self::Losses { .. } => "losses".to_owned(),
             Self::Copies { .. } => "copies".to_owned(),
             Self::Pulls { .. } => "pulls".to_owned(),
             Self::Locks(cell, _) => format!("locks, {}", cell.mode.name()),
+        }
+    }
+
+    /// Whether a machine that has no room for it goes on without: the cells that are as large as its memory asks.
+    pub(super) fn may_be_left_out(&self) -> bool {
+        matches!(self, Self::Layout(step, _) if step.factor == sweep::VOLUME)
+    }
+
+    /// Room on the disk that it needs at most.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        match self {
+            Self::Ceiling(_) => ceilings::DISK_BYTES,
+            Self::Layout(step, _) => step.cell.disk_bytes(&sweep::options(&step.cell)),
+            Self::Losses { mib, .. } => losses::disk_bytes(*mib),
+            Self::Copies { megabytes, .. } => megabytes * 1_000_000,
+            Self::Pulls { mib, .. } => pulls::disk_bytes(*mib),
+            Self::Locks(..) => locks::DISK_BYTES,
         }
     }
 

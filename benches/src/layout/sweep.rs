@@ -17,7 +17,7 @@ use crate::results::Results;
 pub enum Profile {
     /// About three minutes: topics only, three rounds
     Quick,
-    /// About 50 minutes: every factor, two to five rounds
+    /// About 40 minutes: every factor, three to five rounds
     Full,
 }
 
@@ -212,7 +212,7 @@ fn bytes_of(profile: Profile, mode: Mode) -> u64 {
 }
 
 /// Numbers of topics that the conclusion compares.
-pub const CONCLUSIVE: [u32; 3] = [1, 64, 1_024];
+pub const CONCLUSIVE: [u32; 4] = [1, 64, 1_024, MOST];
 /// A point of the curve only, where a run is mostly the creation and removal of files.
 const BETWEEN_MANY: u32 = 4_096;
 /// The most topics.
@@ -223,13 +223,16 @@ impl Step {
     pub fn rounds(&self, profile: Profile) -> usize {
         match profile {
             Profile::Quick => 3,
-            Profile::Full if self.factor == VOLUME => 1,
-            Profile::Full if self.factor == "topics" && CONCLUSIVE.contains(&self.cell.topics) => 5,
-            Profile::Full if self.cell.topics == BETWEEN_MANY => 2,
-            // Minutes each, and the layouts are far apart.
-            Profile::Full if self.cell.topics == MOST && self.cell.mode == Mode::Durable => 2,
+            Profile::Full if self.is_conclusive() => 5,
             Profile::Full => 3,
         }
+    }
+
+    /// Whether a statement of the conclusion rests on it alone.
+    fn is_conclusive(&self) -> bool {
+        (self.factor == "topics" && CONCLUSIVE.contains(&self.cell.topics))
+            || self.factor == MEMORY
+            || self.cell.consumers == Consumers::Behind
     }
 
     /// Who runs it: without a wait for the disk both kinds of Kafka's group commit are the same.
@@ -355,7 +358,11 @@ mod tests {
     fn what_the_conclusion_rests_on_is_run_five_times_in_the_full_profile() {
         for step in plan(Profile::Full) {
             let conclusive = step.factor == "topics" && CONCLUSIVE.contains(&step.cell.topics);
-            assert_eq!(step.rounds(Profile::Full) == 5, conclusive);
+            let rounds = step.rounds(Profile::Full);
+            assert!(
+                if conclusive { rounds >= 5 } else { rounds >= 3 },
+                "{step:?}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Where distributions mount the controller.
 const CONTROLLER: &str = "/sys/fs/cgroup/memory";
+const GROUP_PREFIX: &str = "mainstem-bench-";
 
 /// Bytes that the kernel lets lie unwritten before it makes writers wait, if all of the memory could hold them; in whole
 /// 256 MiB, upwards.
@@ -58,7 +59,7 @@ impl MemoryLimit {
             )
         };
         let home = own_group().map_err(|e| unsupported("this process's group is unknown", &e))?;
-        let group = Path::new(CONTROLLER).join(format!("mainstem-bench-{}", std::process::id()));
+        let group = Path::new(CONTROLLER).join(group_name());
         remove_left_behind();
         fs::create_dir(&group).map_err(|e| unsupported("no group can be made", &e))?;
         let limit = Self { group, home };
@@ -70,6 +71,19 @@ impl MemoryLimit {
         .map_err(|e| unsupported("the group refuses", &e))?;
         Ok(limit)
     }
+}
+
+/// Puts this process back and removes its group, for an end in which the limit is not dropped.
+pub fn leave_memory_limit() {
+    let group = Path::new(CONTROLLER).join(group_name());
+    if group.exists() {
+        // As below; the root takes every process.
+        let _ = move_to(Path::new(CONTROLLER)).and_then(|()| fs::remove_dir(&group));
+    }
+}
+
+fn group_name() -> String {
+    format!("{GROUP_PREFIX}{}", std::process::id())
 }
 
 impl Drop for MemoryLimit {
@@ -86,7 +100,7 @@ fn remove_left_behind() {
         if group
             .file_name()
             .to_string_lossy()
-            .starts_with("mainstem-bench-")
+            .starts_with(GROUP_PREFIX)
         {
             let _ = fs::remove_dir(group.path());
         }

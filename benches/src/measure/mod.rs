@@ -14,7 +14,9 @@ pub use counters::{Counters, Scope};
 pub use device::{Device, DeviceCounters};
 pub use limits::raise_open_file_limit;
 pub use machine::Machine;
-pub use memory::{MemoryLimit, dirty_limit_bytes, drop_page_cache, memory_bytes};
+pub use memory::{
+    MemoryLimit, dirty_limit_bytes, drop_page_cache, leave_memory_limit, memory_bytes,
+};
 pub use scratch::Scratch;
 pub use space::{disk_usage, need_space};
 pub use spread::{Spread, alternate};

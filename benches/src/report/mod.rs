@@ -123,7 +123,11 @@ pub fn run(args: &ReportArgs) -> Result<(), ReportError> {
     let as_published = published.as_ref().map(|p| p.profile);
     let profile = args.profile.or(as_published).unwrap_or(Profile::Quick);
     let chosen = args.selection.of(profile)?;
-    fs::create_dir_all(&args.dir)?;
+    make_dir(&args.dir)?;
+    if !args.check {
+        // Known now, rather than when everything has been measured.
+        make_dir(&args.docs.join("benchmarks"))?;
+    }
     let dir = args.dir.join("mainstem-benchmarks");
     let _lock = lock(&dir)?;
     let state = state_file(profile, args.check, &dir);
@@ -219,6 +223,11 @@ fn lock(dir: &Path) -> Result<File, ReportError> {
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| ReportError::Busy(dir.display().to_string()))?;
     Ok(file)
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)
+        .map_err(|e| io::Error::new(e.kind(), format!("{} cannot be made: {e}", dir.display())))
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -63,7 +63,7 @@ fn opening(run: &Published, page: &mut String) {
     if run.profile == Profile::Quick {
         put!(
             page,
-            "This is the quick profile: three rounds and little data. `--profile full` takes about 50 minutes and varies more.\n"
+            "This is the quick profile: three rounds and little data. `--profile full` takes about 40 minutes and varies more.\n"
         );
     }
     put!(page, "## In short\n");
@@ -138,7 +138,7 @@ fn layouts(run: &Published, plots: &[plots::Plot], page: &mut String) {
             put!(
                 page,
                 "Each cell writes twice the kernel's limit of unwritten bytes (`vm.dirty_ratio` of all memory), so that writers are made \
-                 to wait by the kernel's writeback and not only by the last sync. One round, and without the control in one log, which takes minutes for so much.\n"
+                 to wait by the kernel's writeback and not only by the last sync. Without the control in one log, which takes minutes for so much.\n"
             );
         }
         for mode in MODES {

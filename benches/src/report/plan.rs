@@ -189,7 +189,7 @@ mod tests {
             (1.5..4.0).contains(&quick),
             "quick: {quick}, full: {full} minutes"
         );
-        assert!((40.0..75.0).contains(&full), "full: {full} minutes");
+        assert!((30.0..50.0).contains(&full), "full: {full} minutes");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::plan::Planned;
+use crate::measure::leave_memory_limit;
 
 /// Where there is no terminal a line is printed so often.
 const LINE_EVERY: Duration = Duration::from_secs(20);
@@ -133,6 +134,7 @@ pub(super) fn tell_of_interruptions(dir: &Path, state: &Path) -> io::Result<()> 
                 INTERRUPTED.store(true, Ordering::SeqCst);
                 // Engines may be writing there still; the next run removes the rest.
                 let _ = std::fs::remove_dir_all(&dir);
+                leave_memory_limit();
                 eprintln!(
                     "\ninterrupted: the figures until now are kept in {}; the same command goes on from there",
                     state.display()

@@ -9,7 +9,7 @@ use crate::copies::pulls::{self, PullCase};
 use crate::copies::{self, Cache, Transfer, Way};
 use crate::layout::losses::{self, Losses};
 use crate::layout::sweep::{self, Step};
-use crate::layout::workload::{CellResult, run_cell};
+use crate::layout::workload::{Cell, CellResult, Consumers, run_cell};
 use crate::layout::{EngineKind, EngineOptions, Mode};
 use crate::locks::{self, Lock, LockCell, LockResult};
 use crate::measure::{Scratch, need_space};
@@ -205,31 +205,44 @@ impl Task {
     pub fn weight(&self) -> f64 {
         match self {
             Self::Ceiling(_) => 0.7,
-            Self::Layout(step, engine) => {
-                let cell = &step.cell;
-                let partitions = f64::from(cell.all_partitions());
-                // Creation and removal of files, then writing, by what each engine does for a partition.
-                let (seconds_per_partition, mib_per_second) = match (engine, cell.mode) {
-                    (EngineKind::Mainstem, Mode::Async) => (0.004, 220.0),
-                    (EngineKind::Mainstem, Mode::Durable) => (0.004, 90.0),
-                    (EngineKind::ControlOne, _) => (0.0, 140.0),
-                    (EngineKind::Kafka, Mode::Durable) if partitions > 8.0 => (0.003, 17.0),
-                    (EngineKind::ControlMany, Mode::Durable) if partitions > 8.0 => (0.0002, 19.0),
-                    (EngineKind::ControlMany, _) => (0.0002, 120.0),
-                    (EngineKind::Kafka | EngineKind::KafkaSyncfs, _) => (0.003, 130.0),
-                };
-                let paced = if cell.rate > 0 {
-                    cell.messages() as f64 / cell.rate as f64
-                } else {
-                    0.0
-                };
-                let mib = cell.bytes as f64 / f64::from(1 << 20);
-                0.1 + partitions * seconds_per_partition + (mib / mib_per_second).max(paced)
-            }
+            Self::Layout(step, engine) => layout_seconds(&step.cell, *engine),
             Self::Losses { mib, .. } => 0.2 + *mib as f64 / 300.0,
             Self::Copies { megabytes, .. } => 0.1 + *megabytes as f64 / 600.0,
             Self::Pulls { mib, .. } => 0.1 + *mib as f64 / 200.0,
             Self::Locks(cell, _) => 0.3 + cell.millis as f64 / 1e3,
         }
     }
+}
+
+/// The device's part of it.
+const MIB_PER_SECOND: f64 = 700.0;
+
+/// A guess by what each engine takes for a partition (its files are made and removed) and for an append.
+fn layout_seconds(cell: &Cell, engine: EngineKind) -> f64 {
+    let partitions = f64::from(cell.all_partitions());
+    let many = partitions > 8.0;
+    let (ms_per_partition, us_per_append) = match (engine, cell.mode) {
+        (EngineKind::Mainstem, Mode::Async) => (0.4, 1.9),
+        (EngineKind::Mainstem, Mode::Durable) => (0.4, 3.7),
+        (EngineKind::ControlOne, _) => (0.0, 4.0),
+        (EngineKind::Kafka, Mode::Durable) if many => (1.1, 50.0),
+        (EngineKind::ControlMany, Mode::Durable) if many => (0.3, 45.0),
+        (EngineKind::ControlMany, _) => (0.3, 4.0),
+        (EngineKind::KafkaSyncfs, _) if many => (1.3, 15.0),
+        (EngineKind::Kafka | EngineKind::KafkaSyncfs, _) => (0.6, 4.0),
+    };
+    let mib = cell.bytes as f64 / f64::from(1 << 20);
+    let appends = cell.messages() as f64 / cell.batch.max(1) as f64;
+    let written = mib / MIB_PER_SECOND + appends * us_per_append / 1e6;
+    let before = if cell.consumers == Consumers::Behind {
+        written
+    } else {
+        0.0
+    };
+    let paced = if cell.rate > 0 {
+        cell.messages() as f64 / cell.rate as f64
+    } else {
+        0.0
+    };
+    0.15 + partitions * ms_per_partition / 1e3 + before + written.max(paced)
 }

@@ -2,6 +2,7 @@
 //! or when two spreads overlap. Owns the order of the statements and how two spreads are put in words.
 
 mod copies;
+mod factors;
 mod locks;
 mod losses;
 mod topics;
@@ -14,6 +15,7 @@ use crate::measure::Spread;
 /// Statements in Markdown, a line each.
 pub(super) fn statements(run: &Published) -> Vec<String> {
     let mut lines = topics::statements(run);
+    lines.extend(factors::beside_topics(run));
     lines.extend(losses::statements(run));
     lines.extend(locks::advice(run));
     lines.extend(copies::textbook(run));

@@ -17,7 +17,7 @@ use crate::results::Results;
 pub enum Profile {
     /// About three minutes: topics only, three rounds
     Quick,
-    /// About 40 minutes: every factor, three to five rounds
+    /// About 40 minutes: every factor, two to five rounds
     Full,
 }
 
@@ -224,6 +224,7 @@ impl Step {
         match profile {
             Profile::Quick => 3,
             Profile::Full if self.is_conclusive() => 5,
+            Profile::Full if self.cell.topics == BETWEEN_MANY => 2,
             Profile::Full => 3,
         }
     }

@@ -216,6 +216,9 @@ impl Task {
 
 /// The device's part of it.
 const MIB_PER_SECOND: f64 = 700.0;
+/// The same where writers wait for the kernel's writeback.
+const SUSTAINED_MIB_PER_SECOND: f64 = 200.0;
+const SUSTAINED_FROM_BYTES: u64 = 2 << 30;
 
 /// A guess by what each engine takes for a partition (its files are made and removed) and for an append.
 fn layout_seconds(cell: &Cell, engine: EngineKind) -> f64 {
@@ -233,7 +236,11 @@ fn layout_seconds(cell: &Cell, engine: EngineKind) -> f64 {
     };
     let mib = cell.bytes as f64 / f64::from(1 << 20);
     let appends = cell.messages() as f64 / cell.batch.max(1) as f64;
-    let written = mib / MIB_PER_SECOND + appends * us_per_append / 1e6;
+    let written = if cell.bytes > SUSTAINED_FROM_BYTES {
+        mib / SUSTAINED_MIB_PER_SECOND
+    } else {
+        mib / MIB_PER_SECOND + appends * us_per_append / 1e6
+    };
     let before = if cell.consumers == Consumers::Behind {
         written
     } else {

@@ -130,7 +130,7 @@ fn layouts(run: &Published, plots: &[plots::Plot], page: &mut String) {
         if factor == sweep::MEMORY {
             put!(
                 page,
-                "512 MiB are written by a process whose memory, page cache included, is limited by a control group (v1): the kernel has to \
+                "512 MiB (durable: 256) are written by a process whose memory, page cache included, is limited by a control group (v1): the kernel has to \
                  write and forget while the cell runs. That group does not slow its writers down by itself; they wait in reclaim, when \
                  the pages that they need are still being written.\n"
             );

@@ -81,12 +81,25 @@ fn by_topic(run: &Published) -> Option<String> {
 }
 
 fn lagging(run: &Published) -> Option<String> {
+    let modes: Vec<String> = [Mode::Async, Mode::Durable]
+        .into_iter()
+        .filter_map(|mode| lagging_in(run, mode))
+        .collect();
+    (!modes.is_empty()).then(|| {
+        format!(
+            "**A lagging consumer beside a hot one**, the old bytes cold. {}.",
+            modes.join(". ")
+        )
+    })
+}
+
+fn lagging_in(run: &Published, mode: Mode) -> Option<String> {
     let step = run
-        .steps("consumers", Mode::Async)
+        .steps("consumers", mode)
         .into_iter()
         .find(|s| s.value == "one far behind")?;
     let base = run
-        .steps("topics", Mode::Async)
+        .steps("topics", mode)
         .into_iter()
         .find(|s| s.cell.topics == step.cell.topics)?;
     let catch_up = |engine| {
@@ -94,7 +107,7 @@ fn lagging(run: &Published) -> Option<String> {
             Some(r.bytes as f64 / 1e6 / r.catch_up_seconds?)
         })
     };
-    let part = |engine: EngineKind| {
+    let kept = |engine: EngineKind| {
         let beside = rate(run, &step, engine)?;
         let alone = rate(run, &base, engine)?;
         let within = if overlap(beside, alone) {
@@ -103,19 +116,22 @@ fn lagging(run: &Published) -> Option<String> {
             ""
         };
         Some(format!(
-            "{} keeps {:.0} %{within} of its rate while the laggard reads {:.0} MB/s",
+            "{} keeps {:.0} %{within} of its own rate and its laggard reads {:.0} MB/s",
             engine.name(),
             ratio(beside, alone) * 100.0,
             catch_up(engine)?.median
         ))
     };
     let [ours, theirs] = [EngineKind::Mainstem, EngineKind::Kafka];
+    let (rate_of_ours, rate_of_theirs) = (rate(run, &step, ours)?, rate(run, &step, theirs)?);
     Some(format!(
-        "**A lagging consumer beside a hot one** (async, {} topics, the old bytes cold). Producers: {}. The laggard: {}. {}; {}.",
+        "{}, {} topics: {}; {}. By the producers' rate {} ({}), by the laggard's {}",
+        super::capitalised(mode.name()),
         step.cell.topics,
-        verdict(rate(run, &step, ours)?, rate(run, &step, theirs)?),
+        kept(ours)?,
+        kept(theirs)?,
+        verdict(rate_of_ours, rate_of_theirs),
+        times(rate_of_ours, rate_of_theirs),
         verdict(catch_up(ours)?, catch_up(theirs)?),
-        super::capitalised(&part(ours)?),
-        part(theirs)?
     ))
 }

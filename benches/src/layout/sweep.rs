@@ -224,6 +224,8 @@ impl Step {
         match profile {
             Profile::Quick => 3,
             Profile::Full if self.is_conclusive() => 5,
+            // A minute each, by what the device takes for long.
+            Profile::Full if self.factor == VOLUME => 2,
             Profile::Full if self.cell.topics == BETWEEN_MANY => 2,
             Profile::Full => 3,
         }
@@ -232,7 +234,7 @@ impl Step {
     /// Whether a statement of the conclusion rests on it alone.
     fn is_conclusive(&self) -> bool {
         (self.factor == "topics" && CONCLUSIVE.contains(&self.cell.topics))
-            || self.factor == MEMORY
+            || (self.factor == MEMORY && self.cell.mode == Mode::Async)
             || self.cell.consumers == Consumers::Behind
     }
 

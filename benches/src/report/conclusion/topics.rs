@@ -32,6 +32,9 @@ const FLAT: f64 = 0.9;
 /// So much more than with one topic is a gain that wants to be told.
 const GAIN: f64 = 1.1;
 
+/// Fewer rounds than this give no spread to speak of.
+const FEW: usize = 3;
+
 /// What is left of a rate with one topic.
 #[derive(Debug, Clone, Copy)]
 struct Part {
@@ -229,11 +232,11 @@ fn under_writeback(run: &Published) -> Vec<String> {
         let steps = run.steps(factor, Mode::Async);
         let (first, last) = (steps.first()?, steps.last()?);
         let kept = kept(run, first, last)?;
-        let rounds = [first, last].map(|step| run.rounds_of(step, EngineKind::Mainstem));
-        let caution = if rounds.contains(&1) {
-            " One run each, so without a spread: what is less than a tenth apart says nothing."
+        let rounds = run.rounds_of(last, EngineKind::Mainstem);
+        let caution = if rounds < FEW {
+            format!(" Rounds: {rounds}, so what is less than a tenth apart says nothing.")
         } else {
-            ""
+            String::new()
         };
         Some(format!(
             "**{title}, async, from {} to {} topics.** {}{caution} Kept of the rate with one topic: {}. With {} topics {}, and mainstem \

@@ -17,7 +17,7 @@ use crate::results::Results;
 pub enum Profile {
     /// About three minutes: topics only, three rounds
     Quick,
-    /// About 40 minutes: every factor, two to five rounds
+    /// About 45 minutes: every factor, two to five rounds
     Full,
 }
 

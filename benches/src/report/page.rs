@@ -63,7 +63,7 @@ fn opening(run: &Published, page: &mut String) {
     if run.profile == Profile::Quick {
         put!(
             page,
-            "This is the quick profile: three rounds and little data. `--profile full` takes about 40 minutes and varies more.\n"
+            "This is the quick profile: three rounds and little data. `--profile full` takes about 45 minutes and varies more.\n"
         );
     }
     put!(page, "## In short\n");

@@ -45,7 +45,10 @@ pub(crate) fn start(
         Box::pin(every(SECOND, move || sampled.stats.sample())),
     );
     let counted = core.clone();
-    let sample = move || counted.counters.sample(now_ms().unsigned_abs());
+    let sample = move || {
+        counted.topics.settle_counts();
+        counted.counters.sample(now_ms().unsigned_abs());
+    };
     spawn(
         tasks,
         Box::pin(every(Duration::from_millis(SAMPLE_INTERVAL_MS), sample)),

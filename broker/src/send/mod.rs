@@ -127,8 +127,7 @@ impl Sender {
         self.uncounted_in_all.0 += messages;
         self.uncounted_in_all.1 += bytes;
         if let Some((_, topic)) = &self.last_topic {
-            topic.put_count.add_many(messages, messages);
-            topic.put_bytes.add_many(bytes, messages);
+            topic.count_put(messages, bytes);
         }
     }
 }

@@ -61,11 +61,11 @@ impl BrokerCore {
             },
         );
         *has_unique_key = true;
-        let (target, target_queue) = match &scheduled {
-            Some(scheduled) => (topic::SCHEDULE, scheduled.level - 1),
-            None => (&*topic.name, queue_id),
+        let (target, target_queue, slots) = match &scheduled {
+            Some(scheduled) => (topic::SCHEDULE, scheduled.level - 1, None),
+            None => (&*topic.name, queue_id, Some(&topic.slots)),
         };
-        let appended = batch.append(&NewRecord {
+        let record = NewRecord {
             topic: target,
             queue_id: target_queue,
             flag: request.flag,
@@ -77,7 +77,11 @@ impl BrokerCore {
             prepared_transaction_offset: 0,
             body: request.body,
             properties: stored,
-        })?;
+        };
+        let appended = match slots {
+            Some(slots) => batch.append_with(slots, &record),
+            None => batch.append(&record),
+        }?;
         let size = u64::from(appended.size);
         sender.uncounted = (sender.uncounted.0 + 1, sender.uncounted.1 + size);
         Ok(Sent {

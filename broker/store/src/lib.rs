@@ -106,7 +106,7 @@ pub use outcome::{
     ReadOutcome, ReadStatus, Usage,
 };
 pub use queue_counter::QueueCounter;
-pub use queues::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueUnit};
+pub use queues::{CreateQueueError, MAX_QUEUE_ID, MAX_QUEUES, QueueSlots, QueueUnit};
 pub use retention::{DiskStage, Hold, Retention};
 pub use slice::RecordSlice;
 pub use store::{Batch, Store};

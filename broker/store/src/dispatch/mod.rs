@@ -3,6 +3,7 @@
 //! that a queue never skips an offset, and that in steady state a message costs no allocation and
 //! no system call. Reads neither log nor files; one thread at a time drives it.
 
+mod hints;
 mod record;
 mod state;
 
@@ -13,11 +14,10 @@ use crate::outcome::Arrival;
 use crate::queues::{ConsumeQueues, CreateQueueError, Pushed, Queue, QueueUnit};
 use crate::sync::{Arc, Ordering};
 
+pub(crate) use hints::{Hint, Hints, MAX_HINTS, TakenHints};
 pub(crate) use record::{DispatchRecord, Marks, messages_of};
 pub(crate) use state::{DispatchState, OnArrival};
 
-/// Recently used queues, found without a lock. A power of two; 32 KiB.
-const MEMO_SLOTS: usize = 2048;
 /// Why a record was not dispatched. Nothing of it is readable by its queue then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DispatchError {
@@ -74,9 +74,6 @@ pub(crate) struct DispatchLimits {
     pub(crate) tail_bytes: usize,
 }
 
-/// A mixed hash and the queue that was found by it.
-type MemoSlot = Option<(u64, Arc<Queue>)>;
-
 /// The dispatcher.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
@@ -85,9 +82,8 @@ pub(crate) struct Dispatcher {
     state: Arc<DispatchState>,
     schedule: Schedule,
     limits: DispatchLimits,
-    /// By the mixed hash, which stands beside each: with 100,000 queues most looks miss, and a miss must not
-    /// touch the memory of a queue that has nothing to do with the record.
-    memo: Box<[MemoSlot]>,
+    /// Queues of the records that come next, as far as those who appended them have told.
+    pub(crate) hints: TakenHints,
     starts_anywhere: bool,
     /// Hashes of the keys of the record at hand.
     hashes: Vec<u32>,
@@ -107,7 +103,7 @@ impl Dispatcher {
             state,
             schedule,
             limits,
-            memo: (0..MEMO_SLOTS).map(|_| None).collect(),
+            hints: TakenHints::default(),
             starts_anywhere: false,
             hashes: Vec::new(),
         }
@@ -157,20 +153,18 @@ impl Dispatcher {
 
     /// The record's queue; `None` when the record belongs to a deleted topic.
     fn queue(&mut self, record: &DispatchRecord<'_>) -> Result<Option<Arc<Queue>>, DispatchError> {
-        let table = self.queues.table();
-        let hash = table.hash(record.topic);
-        let key = hash ^ u64::from(record.queue_id.cast_unsigned());
-        let slot = usize::try_from(key).unwrap_or(0) % MEMO_SLOTS;
-        let memo = &mut self.memo[slot];
-        if let Some((of, queue)) = memo
-            && *of == key
-            && queue.queue_id() == record.queue_id
-            && queue.topic() == record.topic
+        if let Some(queue) = self.hints.queue_at(record.position)
             && !queue.is_removed()
+            && record.position >= queue.created_at()
         {
-            return Ok((record.position >= queue.created_at()).then(|| Arc::clone(queue)));
+            debug_assert!(
+                queue.queue_id() == record.queue_id && queue.topic() == record.topic,
+                "a hint names the queue that the record itself names"
+            );
+            return Ok(Some(queue));
         }
-        let queue = match table.get_hashed(hash, record.topic, record.queue_id) {
+        let table = self.queues.table();
+        let queue = match table.get(record.topic, record.queue_id) {
             Some(queue) => queue,
             None if table
                 .deleted_at(record.topic)
@@ -192,7 +186,6 @@ impl Dispatcher {
         if queue.is_removed() || record.position < queue.created_at() {
             return Ok(None);
         }
-        *memo = Some((key, Arc::clone(&queue)));
         Ok(Some(queue))
     }
 
@@ -295,10 +288,6 @@ impl Dispatcher {
 
     /// Forgets the queues of deleted topics.
     pub(crate) fn forget_removed(&mut self) {
-        for slot in &mut self.memo {
-            if slot.as_ref().is_some_and(|(_, queue)| queue.is_removed()) {
-                *slot = None;
-            }
-        }
+        self.hints.clear();
     }
 }

@@ -6,11 +6,12 @@ use mainstem_record::{NewRecord, sys_flag};
 
 use super::Shared;
 use crate::commit_log::Part;
+use crate::dispatch::{Hint, MAX_HINTS};
 use crate::error::AppendError;
 use crate::metrics::SAMPLED_APPENDS;
 use crate::options::FlushMode;
 use crate::outcome::Appended;
-use crate::queues::Queue;
+use crate::queues::{Queue, QueueSlots};
 use crate::sync::{Arc, Instant, now_ms};
 
 /// Queues remembered by a batch; a topic's queues take turns, and most have no more than this.
@@ -32,6 +33,8 @@ pub struct Batch {
     queues: Vec<Option<Arc<Queue>>>,
     placed: Vec<Appended>,
     memo: [Option<Arc<Queue>>; MEMO_SLOTS],
+    /// Queues of what was appended since the last kick.
+    hints: Vec<Hint>,
     /// Appends since the last kick.
     pending: bool,
     /// Appends until one is timed.
@@ -47,6 +50,7 @@ impl Batch {
             queues: Vec::new(),
             placed: Vec::new(),
             memo: Default::default(),
+            hints: Vec::new(),
             pending: false,
             untimed: 0,
         }
@@ -57,7 +61,28 @@ impl Batch {
     /// # Errors
     /// See [`AppendError`]; nothing of the message is in the log then.
     pub fn append(&mut self, record: &NewRecord<'_>) -> Result<Appended, AppendError> {
-        self.append_all(std::slice::from_ref(record))?;
+        self.append_one(record, None)
+    }
+
+    /// Appends one message like [`append`](Batch::append), with the queue that is kept in `slots`; it is looked up and
+    /// kept there when it is not yet, and looked up when the slots are another topic's or the queue was deleted.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; nothing of the message is in the log then.
+    pub fn append_with(
+        &mut self,
+        slots: &QueueSlots,
+        record: &NewRecord<'_>,
+    ) -> Result<Appended, AppendError> {
+        self.append_one(record, Some(slots))
+    }
+
+    fn append_one(
+        &mut self,
+        record: &NewRecord<'_>,
+        slots: Option<&QueueSlots>,
+    ) -> Result<Appended, AppendError> {
+        self.append_all(std::slice::from_ref(record), slots)?;
         match self.placed.first() {
             Some(placed) => Ok(*placed),
             None => Err(AppendError::Closed),
@@ -73,18 +98,22 @@ impl Batch {
         &mut self,
         records: &[NewRecord<'_>],
     ) -> Result<Vec<Appended>, AppendError> {
-        self.append_all(records)?;
+        self.append_all(records, None)?;
         Ok(self.placed.clone())
     }
 
-    fn append_all(&mut self, records: &[NewRecord<'_>]) -> Result<(), AppendError> {
+    fn append_all(
+        &mut self,
+        records: &[NewRecord<'_>],
+        mut slots: Option<&QueueSlots>,
+    ) -> Result<(), AppendError> {
         self.shared.admit()?;
         self.encode(records)?;
         // Before the clock: what a caller measures as stored lies between its call and return.
         let now_ms = now_ms();
         let began = self.begin_timing();
         for _ in 0..MAX_LOOKUPS {
-            self.find_queues(records)?;
+            self.find_queues(records, slots)?;
             self.placed.clear();
             self.placed.reserve(records.len());
             let parts = self.lens.iter().zip(&self.queues).map(|(len, queue)| Part {
@@ -96,15 +125,31 @@ impl Batch {
                 .log
                 .append(&mut self.scratch, parts, now_ms, &mut self.placed, began)
             {
-                Err(AppendError::QueueRemoved) => self.memo = Default::default(),
+                Err(AppendError::QueueRemoved) => {
+                    self.memo = Default::default();
+                    slots = None;
+                }
                 Err(error) => return Err(error),
                 Ok(()) => {
                     self.pending = true;
+                    self.keep_hints();
                     return Ok(());
                 }
             }
         }
         Err(AppendError::QueueRemoved)
+    }
+
+    /// Keeps what the dispatcher would have to look up.
+    fn keep_hints(&mut self) {
+        let room = MAX_HINTS.saturating_sub(self.hints.len());
+        let queues = self.queues.drain(..).zip(&self.placed);
+        self.hints.extend(
+            queues
+                .take(room)
+                .filter_map(|(queue, placed)| Some((queue?, placed.physical_offset)))
+                .map(|(queue, position)| Hint { position, queue }),
+        );
     }
 
     /// When this append began, if it is to be timed.
@@ -134,17 +179,37 @@ impl Batch {
         Ok(())
     }
 
-    fn find_queues(&mut self, records: &[NewRecord<'_>]) -> Result<(), AppendError> {
+    fn find_queues(
+        &mut self,
+        records: &[NewRecord<'_>],
+        slots: Option<&QueueSlots>,
+    ) -> Result<(), AppendError> {
         self.queues.clear();
         for record in records {
-            let queue = if has_queue_offset(record.sys_flag) {
-                Some(self.queue(record.topic, record.queue_id)?)
-            } else {
+            let queue = if !has_queue_offset(record.sys_flag) {
                 None
+            } else if let Some(slots) = slots {
+                Some(match slots.get(record.topic, record.queue_id) {
+                    Some(queue) => Arc::clone(queue),
+                    None => {
+                        let queue = self.look_up(record.topic, record.queue_id)?;
+                        slots.keep(&queue);
+                        queue
+                    }
+                })
+            } else {
+                Some(self.queue(record.topic, record.queue_id)?)
             };
             self.queues.push(queue);
         }
         Ok(())
+    }
+
+    fn look_up(&self, topic: &str, queue_id: i32) -> Result<Arc<Queue>, AppendError> {
+        let table = self.shared.derived.queues().table();
+        table
+            .get_or_create(topic, queue_id)
+            .map_err(|e| AppendError::NoQueue(e.to_string().into()))
     }
 
     fn queue(&mut self, topic: &str, queue_id: i32) -> Result<Arc<Queue>, AppendError> {
@@ -155,13 +220,7 @@ impl Batch {
         {
             return Ok(Arc::clone(queue));
         }
-        let found = self
-            .shared
-            .derived
-            .queues()
-            .table()
-            .get_or_create(topic, queue_id);
-        let queue = found.map_err(|e| AppendError::NoQueue(e.to_string().into()))?;
+        let queue = self.look_up(topic, queue_id)?;
         self.memo[slot] = Some(Arc::clone(&queue));
         Ok(queue)
     }
@@ -172,6 +231,7 @@ impl Batch {
         if !std::mem::take(&mut self.pending) {
             return;
         }
+        self.shared.dispatching.hints.give(&mut self.hints);
         match self.shared.options.flush {
             FlushMode::Sync => self.shared.log.ask_for_flush(),
             FlushMode::Async => {

@@ -3,7 +3,7 @@
 //! and whoever finds it held leaves the work to the holder, which looks again before it leaves.
 
 use super::Shared;
-use crate::dispatch::{DispatchError, DispatchRecord, Dispatcher};
+use crate::dispatch::{DispatchError, DispatchRecord, Dispatcher, Hints};
 use crate::log_reader::LogReader;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, full_fence, now_ms};
 
@@ -11,6 +11,8 @@ use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, full_fence, now_ms};
 #[derive(Debug)]
 pub(super) struct Dispatching {
     dispatcher: Mutex<Dispatcher>,
+    /// What those who append know already.
+    pub(super) hints: Hints,
     /// Everything below was dispatched. Written by the holder only.
     position: AtomicU64,
     /// The dispatcher's memory is full: the background must write it out before it goes on.
@@ -23,6 +25,7 @@ impl Dispatching {
     pub(super) fn new(dispatcher: Dispatcher, position: u64) -> Self {
         Self {
             dispatcher: Mutex::new(dispatcher),
+            hints: Hints::default(),
             position: AtomicU64::new(position),
             paused: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -78,6 +81,7 @@ impl Shared {
         if from >= to || state.is_paused() {
             return;
         }
+        state.hints.take_into(&mut dispatcher.hints);
         let mut records = 0;
         let mut oldest_ms = 0;
         let mut stopped_at = None;

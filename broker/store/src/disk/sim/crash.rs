@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::file::Inode;
 use super::random::Random;
-use super::{Disk, SimDisk, Tree, parent};
+use super::tree::{Tree, parent};
+use super::{Disk, SimDisk};
 use crate::sync::Arc;
 
 impl SimDisk {

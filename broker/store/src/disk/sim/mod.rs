@@ -7,12 +7,13 @@ mod crash;
 mod faults;
 mod file;
 mod random;
+mod tree;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
 use self::file::Inode;
+use self::tree::{NameChange, Tree, not_found, parent};
 use super::{DirectoryLock, Disk, DiskFile, LookLock, OpenMode, Space};
 use crate::sync::plain::{AtomicBool, Mutex, RwLock};
 use crate::sync::{Arc, Ordering};
@@ -37,88 +38,6 @@ struct Shared {
     locked: Arc<AtomicBool>,
     /// Ranges that were to be read soon: position and length.
     announced: Mutex<Vec<(u64, usize)>>,
-}
-
-/// The names, as seen and as certain.
-#[derive(Default)]
-struct Tree {
-    names: BTreeMap<String, Arc<Inode>>,
-    directories: BTreeSet<String>,
-    durable_names: BTreeMap<String, Arc<Inode>>,
-    durable_directories: BTreeSet<String>,
-    /// Changes to names since their directory was last synced, oldest first.
-    pending: Vec<NameChange>,
-    next_inode: u64,
-}
-
-#[derive(Clone)]
-enum NameChange {
-    Link {
-        path: String,
-        inode: Arc<Inode>,
-    },
-    Unlink {
-        path: String,
-    },
-    Rename {
-        from: String,
-        to: String,
-        inode: Arc<Inode>,
-    },
-    CreateDirectory {
-        path: String,
-    },
-    RemoveDirectory {
-        path: String,
-    },
-}
-
-impl NameChange {
-    /// The directory whose sync makes the change certain.
-    fn directory(&self) -> &str {
-        match self {
-            Self::Link { path, .. }
-            | Self::Unlink { path }
-            | Self::CreateDirectory { path }
-            | Self::RemoveDirectory { path } => parent(path),
-            Self::Rename { to, .. } => parent(to),
-        }
-    }
-
-    fn apply(&self, names: &mut BTreeMap<String, Arc<Inode>>, directories: &mut BTreeSet<String>) {
-        match self {
-            Self::Link { path, inode } => {
-                names.insert(path.clone(), Arc::clone(inode));
-            }
-            Self::Unlink { path } => {
-                names.remove(path);
-            }
-            Self::Rename { from, to, inode } => {
-                // Only the file that was renamed leaves its old name.
-                if names.get(from).is_some_and(|there| there.id == inode.id) {
-                    names.remove(from);
-                }
-                names.insert(to.clone(), Arc::clone(inode));
-            }
-            Self::CreateDirectory { path } => {
-                directories.insert(path.clone());
-            }
-            Self::RemoveDirectory { path } => {
-                directories.remove(path);
-            }
-        }
-    }
-}
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(dir, _)| dir)
-}
-
-fn not_found(path: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::NotFound,
-        format!("no file {path} on the simulated disk"),
-    )
 }
 
 impl Default for SimDisk {

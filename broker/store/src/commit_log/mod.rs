@@ -59,6 +59,8 @@ pub(crate) struct CommitLog {
     flush_interval: Duration,
     floor: Mutex<FloorKeeper>,
     mapped_window_bytes: u64,
+    /// The log's end when it was opened: what lies before it need not be in memory, however recent.
+    recovered_to: u64,
     /// Whether a clock that went back was reported.
     clock_noted: AtomicBool,
 }

@@ -66,6 +66,12 @@ impl OpenedLog {
             matches!(last, LastWriter::Mainstem { .. }) && floor.state_id == state_id
         });
         let files = find_files(&**disk, options.commit_log_file_bytes, floor)?;
+        if floor.is_none() && matches!(last, LastWriter::Mainstem { .. }) && !files.is_empty() {
+            tracing::warn!(
+                file = %disk.display(crate::layout::FLOOR),
+                "the durable floor is missing or damaged: damage behind the newest snapshot cannot be told from a torn tail this once"
+            );
+        }
         let space = disk
             .space()
             .map_err(OpenError::io("ask for the space of", disk.display("")))?;
@@ -231,6 +237,7 @@ impl OpenedLog {
                 touched,
             }),
             mapped_window_bytes: options.mapped_window_bytes,
+            recovered_to: end.position,
             clock_noted: AtomicBool::new(false),
             disk,
         }))

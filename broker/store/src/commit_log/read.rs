@@ -1,7 +1,7 @@
 //! Reading the log while it is written. It promises that nothing at or past `readable` is given
 //! out, that recent records come as leases of the map and older ones by `pread` (a cold page must
 //! not stall a thread unseen, and a bad sector must be an error), and that every length is checked
-//! before it is used.
+//! before it is used. Recent is what this process has written itself and not long ago.
 
 use mainstem_record::{BLANK_MAGIC, BLANK_MIN, RecordView};
 
@@ -32,8 +32,11 @@ fn invalid(position: u64, reason: impl Into<String>) -> ReadError {
 }
 
 impl CommitLog {
+    /// Whether a position is bound to be in memory. What was there before the open is not: a start
+    /// that reads it through the map pays a fault and a read of the device for each page.
     fn is_recent(&self, position: u64) -> bool {
-        self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
+        position >= self.recovered_to
+            && self.marks.appended().saturating_sub(position) <= self.mapped_window_bytes
     }
 
     /// Bytes that lie whole below `readable`, through the map or by `pread`.

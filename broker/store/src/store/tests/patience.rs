@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::outcome::Patience;
+use crate::slice::RecordSlice;
 
 const IMPATIENT: ReadLimits = ReadLimits {
     max_messages: 32,
@@ -48,6 +49,36 @@ fn a_read_that_may_not_wait_gets_recent_messages_and_leaves_old_ones_to_one_that
     assert_eq!(recent.messages.len(), 5);
     assert!(recent.messages.iter().all(|message| message.is_mapped()));
     assert_eq!(read(100, &IMPATIENT).status, ReadStatus::OffsetAtEnd);
+}
+
+#[test]
+fn what_was_there_before_the_open_is_not_taken_for_being_in_memory() {
+    for flush in [FlushMode::Sync, FlushMode::Async] {
+        let disk = SimDisk::new();
+        let store = open(&disk, flush);
+        for n in 0..5u8 {
+            send(&store, "T", 0, &[n; 200]);
+        }
+        store.close().unwrap();
+        drop(store);
+        let store = open(&disk, flush);
+        for n in 5..10u8 {
+            send(&store, "T", 0, &[n; 200]);
+        }
+        await_bound(&store, "T", 0, 10);
+        let patient = ReadLimits {
+            patience: Patience::Wait,
+            ..IMPATIENT
+        };
+        let all = store.read("T", 0, 0, &patient, &|_| true);
+        let mapped: Vec<bool> = all.messages.iter().map(RecordSlice::is_mapped).collect();
+        assert_eq!(mapped, [[false; 5], [true; 5]].concat());
+        disk.faults().set_nothing_cached(true);
+        let old = store.read("T", 0, 0, &IMPATIENT, &|_| true);
+        assert_eq!(old.status, ReadStatus::NotInMemory);
+        let new = store.read("T", 0, 5, &IMPATIENT, &|_| true);
+        assert_eq!(new.messages.len(), 5);
+    }
 }
 
 #[test]

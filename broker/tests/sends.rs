@@ -3,9 +3,12 @@
 
 mod support;
 
+use bytes::BytesMut;
 use mainstem_common::remoting::Command;
 use mainstem_common::remoting::code::{request, response};
 use mainstem_record::batch::{BatchItem, encode_item_into};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use support::{PullOf, TestBroker, bodies, ext, ext_keys, messages, send_command, with_ext};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,6 +72,56 @@ async fn a_first_send_creates_its_topic_and_the_reply_names_the_message() {
         )
         .await;
     assert_eq!(bodies(&viewed), ["hello"]);
+}
+
+/// Writes all commands at once, before any answer; returns the answers in the order of the commands.
+async fn pipelined(addr: &str, commands: impl IntoIterator<Item = Command>) -> Vec<Command> {
+    let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let mut bytes = BytesMut::new();
+    let mut count = 0;
+    for mut command in commands {
+        command.opaque = count;
+        command.encode(&mut bytes);
+        count += 1;
+    }
+    stream.write_all(&bytes).await.unwrap();
+    let mut replies = Vec::new();
+    for _ in 0..count {
+        let len = stream.read_u32().await.unwrap() as usize;
+        let mut frame = vec![0; 4 + len];
+        frame[..4].copy_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
+        stream.read_exact(&mut frame[4..]).await.unwrap();
+        replies.push(Command::decode(frame.into()).unwrap());
+    }
+    replies.sort_by_key(|reply| reply.opaque);
+    replies
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_behind_the_send_that_creates_the_topic_does_not_overtake_it() {
+    let broker = TestBroker::start().await;
+    for topic in ["A", "B", "C", "D", "E"] {
+        let body = |n: i64| format!("{topic} {n}").into_bytes();
+        let sends = (0..200).map(|n| send_command(topic, 0, "", &body(n)));
+        let replies = pipelined(&broker.addr(), sends).await;
+        let offsets: Vec<i64> = replies
+            .iter()
+            .map(|reply| ext(reply, "queueOffset").unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(offsets, (0..200).collect::<Vec<_>>(), "{topic}");
+        // The line is gone with the creation.
+        let replies = pipelined(&broker.addr(), [send_command(topic, 0, "", b"more")]).await;
+        assert_eq!(ext(&replies[0], "queueOffset"), Some("200"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sends_that_wait_for_a_topic_which_is_not_created_are_all_refused() {
+    let broker = TestBroker::with(|config| config.auto_create_topic = false).await;
+    let sends = (0..50).map(|_| send_command("Unknown", 0, "", b"x"));
+    for reply in pipelined(&broker.addr(), sends).await {
+        assert_eq!(reply.code, response::TOPIC_NOT_EXIST, "{:?}", reply.remark);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@
 mod admin;
 mod channel;
 mod clients;
+mod first_sends;
 mod groups;
 mod locks;
 mod offsets;
@@ -26,6 +27,7 @@ use crate::broker_core::BrokerCore;
 use crate::clients::SharedChannel;
 use crate::send::Sender;
 use channel::RemotingChannel;
+use first_sends::FirstSends;
 
 /// Tag of the main port's connections.
 pub(crate) const MAIN_PORT: u32 = 0;
@@ -50,6 +52,7 @@ pub(crate) struct Session {
     sender: Sender,
     channel: SharedChannel,
     message_id: String,
+    first_sends: FirstSends,
 }
 
 impl Door {
@@ -190,6 +193,7 @@ impl Service for Door {
             sender: self.core.sender(),
             channel: Arc::new(RemotingChannel::new(connection.clone(), &self.core)),
             message_id: String::new(),
+            first_sends: FirstSends::default(),
         }
     }
 

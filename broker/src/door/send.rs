@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use mainstem_common::remoting::code::{request as code, response};
 use mainstem_common::remoting::headers::{SendBack, SendMessage};
-use mainstem_common::remoting::{ExtFields as _, HeaderError, Replies, Request};
+use mainstem_common::remoting::{Deferred, ExtFields as _, HeaderError, Replies, Request};
 use mainstem_record::id::OffsetMessageId;
 use mainstem_store::AppendError;
 
+use super::first_sends::{Line, OwnedSend, Place};
 use super::{Door, Session};
 use crate::broker_core::BrokerCore;
 use crate::send::{SendBackError, SendBackRequest, SendError, SendRequest, Sender, Sent};
@@ -24,9 +25,28 @@ pub(super) fn send(
 ) -> Result<(), HeaderError> {
     let header = SendMessage::decode_for(request.code, &request.ext)?;
     let message = message_of(&header, request, replies.connection().peer());
+    let place = session
+        .first_sends
+        .join(message.topic, || owned(&header, &message, replies.defer()));
+    match place {
+        Place::Free => {}
+        Place::Queued => return Ok(()),
+        Place::Full(bytes) => {
+            let error = format!(
+                "topic[{}] is being created and {bytes} bytes of this connection wait for it; try again",
+                message.topic
+            );
+            super::refuse(replies, response::SYSTEM_BUSY, &error);
+            return Ok(());
+        }
+    }
     match door.core.send(&mut session.sender, &message) {
         Ok(sent) => answer_sent(door, session, &sent, replies),
-        Err(SendError::NoSuchTopic { .. }) => create_and_send(door, &header, request, replies),
+        Err(SendError::NoSuchTopic { .. }) => {
+            let first = owned(&header, &message, replies.defer());
+            let line = session.first_sends.open(message.topic);
+            create_and_send(door, first, line);
+        }
         Err(error) => {
             door.core.count_refused_send(&error);
             let core = &door.core;
@@ -103,71 +123,70 @@ fn answer_sent(door: &Door, session: &mut Session, sent: &Sent, replies: &mut Re
     }
 }
 
-/// A first send: the topic is created on a task of its own, for saving and registering it takes a while.
-fn create_and_send(
-    door: &Door,
-    header: &SendMessage<'_>,
-    request: &Request<'_>,
-    replies: &mut Replies<'_>,
-) {
+fn owned(header: &SendMessage<'_>, message: &SendRequest<'_>, deferred: Deferred) -> OwnedSend {
+    OwnedSend::new(
+        message,
+        header.default_topic,
+        header.default_topic_queue_nums,
+        deferred,
+    )
+}
+
+/// A first send: the topic is created on a task of its own, for saving and registering it takes a while. What the
+/// connection sends to the topic meanwhile is stored behind it, in order.
+fn create_and_send(door: &Door, first: OwnedSend, mut line: Line) {
     let core = door.core.clone();
     let holds_replies = door.holds_replies;
-    let peer = replies.connection().peer();
-    let (topic, default_topic) = (header.topic.to_owned(), header.default_topic.to_owned());
-    let (queues, body) = (header.default_topic_queue_nums, request.body.to_vec());
-    let properties = header.properties.unwrap_or_default().to_owned();
-    let numbers = message_of(header, request, peer);
-    let numbers = SendRequest {
-        topic: "",
-        properties: "",
-        body: &[],
-        ..numbers
-    };
-    let deferred = replies.defer();
     tokio::spawn(async move {
-        let sent = match core
-            .create_topic_for_send(&topic, &default_topic, queues)
-            .await
-        {
-            Err(error) => Err((create_code(&error), error.to_string())),
-            Ok(_) => {
-                let message = SendRequest {
-                    topic: &topic,
-                    properties: &properties,
-                    body: &body,
-                    ..numbers
-                };
-                send_alone(&core, &message).map_err(|error| (send_code(&error), error.to_string()))
-            }
-        };
-        match sent {
-            Err((code, remark)) => deferred
-                .reply(code)
-                .ext("MSG_REGION", &core.config.region_id)
-                .ext_bool("TRACE_ON", core.live.trace_on())
-                .remark(&remark)
-                .send(),
-            Ok((sent, unique_key)) => {
-                let mut ids = String::new();
-                write_message_ids(&sent, core.store_host, &mut ids);
-                let mut reply = deferred
-                    .reply(response::SUCCESS)
-                    .ext("msgId", &ids)
-                    .ext_int("queueId", i64::from(sent.queue_id))
-                    .ext_int("queueOffset", sent.queue_offset as i64)
-                    .ext("MSG_REGION", &core.config.region_id)
-                    .ext_bool("TRACE_ON", core.live.trace_on());
-                if let Some(key) = unique_key {
-                    reply = reply.ext("transactionId", &key);
-                }
-                if holds_replies && sent.waits_for_disk {
-                    reply.send_when_durable(sent.durable_at);
-                } else {
-                    reply.send();
-                }
-            }
+        let mut next = Some(first);
+        while let Some(send) = next {
+            let created = core
+                .create_topic_for_send(&send.topic, &send.default_topic, send.queues)
+                .await;
+            let sent = match created {
+                Err(error) => Err((create_code(&error), error.to_string())),
+                Ok(_) => send_alone(&core, &send.request())
+                    .map_err(|error| (send_code(&error), error.to_string())),
+            };
+            answer_deferred(&core, holds_replies, sent, send.deferred);
+            next = line.next();
         }
     });
+}
+
+fn answer_deferred(
+    core: &BrokerCore,
+    holds_replies: bool,
+    sent: Result<(Sent, Option<String>), (i32, String)>,
+    deferred: Deferred,
+) {
+    match sent {
+        Err((code, remark)) => deferred
+            .reply(code)
+            .ext("MSG_REGION", &core.config.region_id)
+            .ext_bool("TRACE_ON", core.live.trace_on())
+            .remark(&remark)
+            .send(),
+        Ok((sent, unique_key)) => {
+            let mut ids = String::new();
+            write_message_ids(&sent, core.store_host, &mut ids);
+            let mut reply = deferred
+                .reply(response::SUCCESS)
+                .ext("msgId", &ids)
+                .ext_int("queueId", i64::from(sent.queue_id))
+                .ext_int("queueOffset", sent.queue_offset as i64)
+                .ext("MSG_REGION", &core.config.region_id)
+                .ext_bool("TRACE_ON", core.live.trace_on());
+            if let Some(key) = unique_key {
+                reply = reply.ext("transactionId", &key);
+            }
+            if holds_replies && sent.waits_for_disk {
+                reply.send_when_durable(sent.durable_at);
+            } else {
+                reply.send();
+            }
+        }
+    }
 }
 
 fn send_alone(

@@ -121,3 +121,64 @@ fn a_changed_log_file_size_is_refused_with_the_reason() {
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("33554432") && log.contains("65536"), "{log}");
 }
+
+#[test]
+fn a_topics_file_that_was_emptied_is_named_and_what_is_better_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (topics, backup) = (
+        data.join("config/topics.json"),
+        data.join("config/topics.json.bak"),
+    );
+    for topic in ["orders", "invoices"] {
+        let server = Start::standalone(&data).ready();
+        let created = server.client(&["topic", "create", topic]).status().unwrap();
+        assert!(created.success());
+        server.stop();
+    }
+    let lists = |topic: &str, log_has: &[&str]| {
+        let server = Start::standalone(&data).ready();
+        let listed = server.client(&["topic", "list"]).output().unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        assert!(listed.contains(topic), "{listed}");
+        let log = server.log();
+        let is_said = |line: &str| log_has.iter().all(|part| line.contains(part));
+        assert!(log.lines().any(is_said), "{log_has:?}: {log}");
+        server.stop();
+    };
+    std::fs::write(&topics, b"").unwrap();
+    lists(
+        "invoices",
+        &[
+            "WARN",
+            "config/topics.json",
+            "it is empty (0 bytes",
+            "the journal",
+        ],
+    );
+    let anew = std::fs::read_to_string(&topics).unwrap();
+    assert!(anew.contains("invoices"), "exported anew: {anew}");
+
+    let journal = data.join("mainstem/journal");
+    std::fs::remove_file(&journal).unwrap();
+    std::fs::write(&topics, b"").unwrap();
+    lists(
+        "orders",
+        &[
+            "ERROR",
+            "config/topics.json",
+            "it is empty (0 bytes",
+            "config/topics.json.bak",
+        ],
+    );
+
+    std::fs::remove_file(&journal).unwrap();
+    std::fs::write(&topics, b"").unwrap();
+    std::fs::write(&backup, b"").unwrap();
+    let (status, log) = Start::standalone(&data).fails();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(
+        log.contains("config/topics.json") && log.contains("remove both"),
+        "{log}"
+    );
+}

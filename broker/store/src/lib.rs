@@ -81,6 +81,8 @@ mod owner;
 mod queue_counter;
 mod queues;
 mod retention;
+#[cfg(test)]
+mod said;
 mod slice;
 mod snapshot;
 mod store;

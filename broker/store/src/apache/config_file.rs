@@ -25,16 +25,35 @@ pub enum ConfigFileError {
         #[source]
         source: io::Error,
     },
-    /// Neither the file nor its backup can be understood.
+    /// Neither the file nor its backup can be used.
     #[error(
-        "{path} cannot be understood ({reason}), nor can its backup; restore one of them, or remove both to go on without"
+        "{path} cannot be used: {reason}; nor can the version before it, {path}.bak: {backup}. Restore one of them, or remove both to go on without"
     )]
     Content {
         /// The file.
         path: String,
         /// What is wrong with the file itself.
         reason: String,
+        /// What is wrong with its backup.
+        backup: String,
     },
+}
+
+/// What a file turned out to be.
+enum Found<T> {
+    Missing,
+    Good(T),
+    /// Empty, or nothing that can be understood; says why.
+    Bad(String),
+}
+
+fn path_of(name: &str) -> String {
+    format!("{DIRECTORY}/{name}")
+}
+
+/// Whether a text says nothing: a power cut leaves files of no bytes, or of zeros.
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == '\0')
 }
 
 /// The config files of one data directory.
@@ -49,7 +68,8 @@ impl ConfigFiles {
     }
 
     /// Reads `config/NAME` (such as `topics.json`) through `parse`; its backup when it is missing,
-    /// empty or cannot be parsed. `None` when there is neither.
+    /// empty or cannot be parsed, and says so. A file that is no use is renamed `NAME.damaged`, so that
+    /// it never becomes the backup of a later version. `None` when there is neither.
     ///
     /// # Errors
     /// See [`ConfigFileError`].
@@ -58,42 +78,98 @@ impl ConfigFiles {
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ConfigFileError> {
-        let mut reason = None;
-        for path in [
-            format!("{DIRECTORY}/{name}"),
-            format!("{DIRECTORY}/{name}.bak"),
-        ] {
-            let text = match self.text(&path) {
-                Ok(Some(text)) if !text.trim().is_empty() => text,
-                Ok(_) => continue,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    reason.get_or_insert(error.to_string());
-                    continue;
-                }
-                Err(source) => {
-                    return Err(ConfigFileError::Io {
-                        action: "read",
-                        path: self.disk.display(&path),
-                        source,
-                    });
-                }
-            };
-            match parse(&text) {
-                Ok(value) => {
-                    if let Some(reason) = reason {
-                        tracing::error!(used = %self.disk.display(&path), reason, "config file is damaged: the version before it is used");
-                    }
-                    return Ok(Some(value));
-                }
-                Err(error) => {
-                    reason.get_or_insert(error.to_string());
-                }
+        let (path, backup) = (path_of(name), format!("{}.bak", path_of(name)));
+        let reason = match self.parsed(&path, &parse)? {
+            Found::Good(value) => return Ok(Some(value)),
+            Found::Missing => "it is missing".to_owned(),
+            Found::Bad(reason) => reason,
+        };
+        let shown = self.disk.display(&path);
+        match self.parsed(&backup, &parse)? {
+            Found::Good(value) => {
+                tracing::error!(
+                    file = %shown, found = reason, used = %self.disk.display(&backup),
+                    "config file cannot be used: the version before it takes its place, and what changed since is lost"
+                );
+                self.set_aside(&path);
+                Ok(Some(value))
             }
+            Found::Missing if reason == "it is missing" => Ok(None),
+            Found::Missing => Err(ConfigFileError::Content {
+                path: shown,
+                reason,
+                backup: "it is missing".to_owned(),
+            }),
+            Found::Bad(backup) => Err(ConfigFileError::Content {
+                path: shown,
+                reason,
+                backup,
+            }),
         }
-        let path = self.disk.display(&format!("{DIRECTORY}/{name}"));
-        reason.map_or(Ok(None), |reason| {
-            Err(ConfigFileError::Content { path, reason })
-        })
+    }
+
+    /// Looks at `config/NAME` where something better than it is known, the journal: one that is
+    /// damaged is said and set aside, for a Java broker would have nothing better.
+    ///
+    /// # Errors
+    /// [`ConfigFileError::Io`].
+    pub fn look_at_export<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<(), ConfigFileError> {
+        let path = path_of(name);
+        if let Found::Bad(reason) = self.parsed(&path, &parse)? {
+            tracing::warn!(
+                file = %self.disk.display(&path), found = reason, used = "the journal",
+                "config file is damaged: an export, which nothing depends on here; the journal has its content, and the next export writes it anew"
+            );
+            self.set_aside(&path);
+        }
+        Ok(())
+    }
+
+    fn parsed<T, E: std::fmt::Display>(
+        &self,
+        path: &str,
+        parse: &impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Found<T>, ConfigFileError> {
+        let text = match self.text(path) {
+            Ok(None) => return Ok(Found::Missing),
+            Ok(Some(text)) => text,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Ok(Found::Bad(error.to_string()));
+            }
+            Err(source) => {
+                return Err(ConfigFileError::Io {
+                    action: "read",
+                    path: self.disk.display(path),
+                    source,
+                });
+            }
+        };
+        if is_blank(&text) {
+            return Ok(Found::Bad(format!(
+                "it is empty ({} bytes, nothing in them)",
+                text.len()
+            )));
+        }
+        Ok(parse(&text).map_or_else(|error| Found::Bad(error.to_string()), Found::Good))
+    }
+
+    /// Takes a file that is no use out of the way, and keeps it.
+    fn set_aside(&self, path: &str) {
+        let aside = format!("{path}.damaged");
+        let moved = self
+            .disk
+            .rename(path, &aside)
+            .and_then(|()| self.disk.sync_dir(DIRECTORY));
+        match moved {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(file = %self.disk.display(path), %error, "damaged config file could not be renamed");
+            }
+            _ => {}
+        }
     }
 
     fn text(&self, path: &str) -> io::Result<Option<String>> {
@@ -125,14 +201,14 @@ impl ConfigFiles {
     /// # Errors
     /// [`ConfigFileError::Io`].
     pub fn write(&self, name: &str, text: &str) -> Result<(), ConfigFileError> {
-        let path = format!("{DIRECTORY}/{name}");
-        if self
-            .text(&path)
-            .is_ok_and(|old| old.as_deref() == Some(text))
-        {
+        let path = path_of(name);
+        let old = self.text(&path);
+        if matches!(&old, Ok(Some(old)) if old == text) {
             return Ok(());
         }
-        self.replace(&path, text)
+        // One that was emptied is no version to go back to.
+        let keeps_old = matches!(&old, Ok(Some(old)) if !is_blank(old));
+        self.replace(&path, text, keeps_old)
             .map_err(|source| ConfigFileError::Io {
                 action: "write",
                 path: self.disk.display(&path),
@@ -140,16 +216,15 @@ impl ConfigFiles {
             })
     }
 
-    fn replace(&self, path: &str, text: &str) -> io::Result<()> {
+    fn replace(&self, path: &str, text: &str, keeps_old: bool) -> io::Result<()> {
         self.disk.create_dir_all(DIRECTORY)?;
         let temporary = format!("{path}.tmp");
         let file = self.disk.open(&temporary, OpenMode::Create)?;
         file.set_len(0)?;
         file.write_at(text.as_bytes(), 0)?;
         file.sync_data()?;
-        match self.disk.rename(path, &format!("{path}.bak")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other?,
+        if keeps_old {
+            self.disk.rename(path, &format!("{path}.bak"))?;
         }
         self.disk.rename(&temporary, path)?;
         self.disk.sync_dir(DIRECTORY)
@@ -158,9 +233,10 @@ impl ConfigFiles {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::disk::sim::SimDisk;
+    use crate::said::said;
 
     fn number(text: &str) -> Result<u32, std::num::ParseIntError> {
         text.trim().parse()
@@ -183,6 +259,94 @@ mod tests {
             files.read("n.json", number),
             Err(ConfigFileError::Content { .. })
         ));
+    }
+
+    fn put(disk: &SimDisk, name: &str, text: &[u8]) {
+        disk.create_dir_all(DIRECTORY).unwrap();
+        let file = disk.open(&path_of(name), OpenMode::Create).unwrap();
+        file.set_len(0).unwrap();
+        file.write_at(text, 0).unwrap();
+    }
+
+    #[test]
+    fn an_empty_or_damaged_file_gives_way_to_the_version_before_and_that_is_said() {
+        for (text, found) in [
+            (&b""[..], "it is empty (0 bytes"),
+            (b"\0\0\0", "it is empty (3 bytes"),
+            (b" \n", "it is empty (2 bytes"),
+            (b"7x", "invalid digit"),
+            (b"\xFF", "utf-8"),
+        ] {
+            let disk = SimDisk::new();
+            let files = ConfigFiles::new(Arc::new(disk.clone()));
+            put(&disk, "n.json.bak", b"1");
+            put(&disk, "n.json", text);
+            let (read, lines) = said(|| files.read("n.json", number).unwrap());
+            assert_eq!(read, Some(1), "{text:?}");
+            let [line] = &lines[..] else {
+                panic!("{text:?}: {lines:?}");
+            };
+            for part in ["ERROR", "config/n.json", found, "config/n.json.bak"] {
+                assert!(line.contains(part), "{part}: {line}");
+            }
+            // The good version stays the backup until there is a second one.
+            files.write("n.json", "2").unwrap();
+            assert_eq!(disk.read_whole("config/n.json.bak").unwrap(), b"1");
+            assert_eq!(disk.read_whole("config/n.json.damaged").unwrap(), text);
+            files.write("n.json", "3").unwrap();
+            assert_eq!(disk.read_whole("config/n.json.bak").unwrap(), b"2");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_gives_way_to_its_backup_and_that_is_said() {
+        let disk = SimDisk::new();
+        let files = ConfigFiles::new(Arc::new(disk.clone()));
+        put(&disk, "n.json.bak", b"1");
+        let (read, lines) = said(|| files.read("n.json", number).unwrap());
+        assert_eq!(read, Some(1));
+        assert!(
+            lines.len() == 1 && lines[0].contains("it is missing"),
+            "{lines:?}"
+        );
+        let (read, lines) = said(|| files.read("other.json", number).unwrap());
+        assert_eq!(
+            (read, lines.len()),
+            (None, 0),
+            "one that never was is no damage"
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_and_has_no_backup_is_an_error_and_not_nothing() {
+        let disk = SimDisk::new();
+        let files = ConfigFiles::new(Arc::new(disk.clone()));
+        for backup in [None, Some(&b""[..]), Some(b"x")] {
+            put(&disk, "n.json", b"");
+            if let Some(text) = backup {
+                put(&disk, "n.json.bak", text);
+            }
+            let error = files.read("n.json", number).unwrap_err().to_string();
+            assert!(error.contains("it is empty (0 bytes"), "{error}");
+            assert!(error.contains("remove both"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_export_that_is_damaged_beside_a_journal_is_said_and_set_aside() {
+        let disk = SimDisk::new();
+        let files = ConfigFiles::new(Arc::new(disk.clone()));
+        put(&disk, "n.json.bak", b"1");
+        for text in [&b""[..], b"x"] {
+            put(&disk, "n.json", text);
+            let ((), lines) = said(|| files.look_at_export("n.json", number).unwrap());
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(lines[0].contains("the journal"), "{lines:?}");
+            files.write("n.json", "2").unwrap();
+            assert_eq!(disk.read_whole("config/n.json.bak").unwrap(), b"1");
+        }
+        let ((), lines) = said(|| files.look_at_export("n.json", number).unwrap());
+        assert_eq!(lines.len(), 0);
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl Derived {
         );
         let journal = Journal::open(Arc::clone(disk), owner)
             .map_err(OpenError::io("read", disk.display("mainstem/journal")))?;
+        if journal.is_new() && matches!(last, LastWriter::Mainstem { .. }) {
+            tracing::error!(
+                journal = %disk.display("mainstem/journal"), used = %disk.display("config"),
+                "there is no journal that can be used (a run that ended in its first second has none): topics, groups and offsets are those of the JSON files, as of the last export, and deletions of topics are forgotten"
+            );
+        }
         let deletions = journal.deletions();
         if !clean && let Err(error) = journal.confirm() {
             // Only a deletion that is to be finished cannot wait for space.

@@ -14,6 +14,8 @@ use crate::sync::{Arc, Mutex};
 pub(super) const PATH: &str = "mainstem/journal";
 const TEMPORARY: &str = "mainstem/journal.new";
 const MAGIC: &[u8; 8] = b"MSJOURN1";
+/// What a journal's copy is called that is damaged.
+const DAMAGED: &str = "damaged";
 /// Magic, owner, CRC32 of both.
 pub(super) const HEAD_BYTES: usize = 8 + 8 + 4;
 /// A file up to this size is not worth compacting.
@@ -81,14 +83,15 @@ impl JournalFile {
             return Ok((journal, Found::SetAside));
         }
         // A damaged head says nothing of the records behind it.
-        let up = read::read(&*file, (HEAD_BYTES as u64).min(read as u64), |change| {
+        let mut up = read::read(&*file, (HEAD_BYTES as u64).min(read as u64), |change| {
             tables.apply(change)
         })?;
         if damaged_head && up.records == 0 {
-            journal.set_aside("damaged")?;
+            journal.set_aside(DAMAGED)?;
             return Ok((journal, Found::SetAside));
         }
         journal.sequence = up.sequence;
+        up.damaged_head = damaged_head;
         if damaged_head || up.damaged_bytes > 0 {
             journal.keep_copy(&*file)?;
         }
@@ -114,13 +117,26 @@ impl JournalFile {
         let path = self.free_name(what)?;
         self.disk.rename(PATH, &path)?;
         self.disk.sync_dir(DIRECTORY)?;
-        tracing::warn!(journal = %self.disk.display(PATH), kept_as = %self.disk.display(&path), "journal is not that of this directory's present life and is not used");
+        let (journal, kept_as) = (self.disk.display(PATH), self.disk.display(&path));
+        if what == DAMAGED {
+            tracing::error!(
+                journal,
+                kept_as,
+                "journal is damaged and holds no whole record: it is not used"
+            );
+        } else {
+            tracing::warn!(
+                journal,
+                kept_as,
+                "journal is not that of this directory's present life and is not used"
+            );
+        }
         Ok(())
     }
 
     /// Copies a damaged journal, so that it can be looked at after it was replaced.
     fn keep_copy(&self, file: &dyn DiskFile) -> io::Result<()> {
-        let path = self.free_name("damaged")?;
+        let path = self.free_name(DAMAGED)?;
         let copy = self.disk.create_new(&path)?;
         let mut buffer = vec![0; 1 << 20];
         let mut at = 0;

@@ -105,6 +105,12 @@ impl Journal {
                         records = up.records,
                         "journal is damaged: changes in the damaged part are lost, every key has its last good value; a copy is kept beside it"
                     );
+                } else if up.damaged_head {
+                    tracing::error!(
+                        journal = path,
+                        records = up.records,
+                        "journal's head is damaged: the records behind it are whole and used; a copy is kept beside it"
+                    );
                 } else if up.torn_bytes > 0 {
                     tracing::info!(
                         journal = path,

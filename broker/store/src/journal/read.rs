@@ -23,6 +23,8 @@ pub(super) struct ReadUp {
     pub(super) damaged_bytes: u64,
     /// Where the first of them lies.
     pub(super) damaged_at: u64,
+    /// The head does not name the journal's owner.
+    pub(super) damaged_head: bool,
     /// Bytes behind the last whole record that are not zero: a torn end.
     pub(super) torn_bytes: u64,
 }

@@ -120,50 +120,49 @@ pub(crate) fn look(disk: &dyn Disk) -> io::Result<Option<[Slot; 2]>> {
             None => Slot::Damaged,
         };
     }
+    // Both have been written by the time that one holds a second floor.
+    let is_second = |slot: &Slot| matches!(slot, Slot::Whole(2.., _));
+    if slots.iter().any(is_second) {
+        for slot in slots.iter_mut().filter(|slot| **slot == Slot::Empty) {
+            *slot = Slot::Damaged;
+        }
+    }
     Ok(Some(slots))
 }
 
 /// The newest whole slot.
 pub(crate) fn newest(slots: &[Slot]) -> Option<Floor> {
+    newest_of(slots).map(|(_, floor)| floor)
+}
+
+fn newest_of(slots: &[Slot]) -> Option<(u64, Floor)> {
     let whole = slots.iter().filter_map(|slot| match slot {
         Slot::Whole(sequence, floor) => Some((*sequence, *floor)),
         Slot::Empty | Slot::Damaged => None,
     });
-    whole
-        .max_by_key(|(sequence, _)| *sequence)
-        .map(|(_, floor)| floor)
+    whole.max_by_key(|(sequence, _)| *sequence)
 }
 
 impl FloorFile {
     /// Opens the file, creating it when missing, and reads the newest intact slot.
     pub(crate) fn open(disk: &dyn Disk) -> io::Result<(Self, Option<Floor>)> {
         let file = disk.open(layout::FLOOR, OpenMode::Create)?;
-        let mut newest: Option<(u64, Floor)> = None;
-        let mut doubtful = false;
-        for slot in 0..2 {
-            let mut body = [0; BODY_BYTES];
-            let read = file.read_at(&mut body, slot * SLOT_BYTES)?;
-            if read < BODY_BYTES {
-                continue;
+        let slots = look(disk)?.unwrap_or([Slot::Empty; 2]);
+        let mut newest = newest_of(&slots);
+        for (slot, _) in slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| **slot == Slot::Damaged)
+        {
+            tracing::warn!(
+                file = %disk.display(layout::FLOOR),
+                slot,
+                "a slot of the durable floor is damaged; the other one counts"
+            );
+            // It may have been the newer one, and have let appends go further.
+            if let Some((_, floor)) = newest.as_mut() {
+                floor.touched = 0;
             }
-            match decode(&body) {
-                Some(found) if newest.is_none_or(|(sequence, _)| found.0 > sequence) => {
-                    newest = Some(found)
-                }
-                Some(_) => {}
-                None if body.iter().all(|b| *b == 0) => {}
-                None => {
-                    doubtful = true;
-                    tracing::warn!(
-                        slot,
-                        "a slot of the durable floor is damaged; the other one counts"
-                    );
-                }
-            }
-        }
-        // The damaged slot may have been the newer one, and have let appends go further.
-        if let Some((_, floor)) = newest.as_mut().filter(|_| doubtful) {
-            floor.touched = 0;
         }
         disk.sync_dir(layout::DIRECTORY)?;
         let sequence = newest.map_or(0, |(sequence, _)| sequence);

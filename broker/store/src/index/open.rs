@@ -8,7 +8,7 @@ use super::file::{DIRECTORY, IndexFile, path_of};
 use super::format::{Geometry, Header};
 use super::state::{Loaded, State};
 use super::{Foreign, name};
-use crate::disk::Disk;
+use crate::disk::{Disk, OpenMode};
 use crate::sync::Arc;
 
 /// Opens all index files of the geometry, oldest first. Files behind the newest that our state
@@ -29,6 +29,12 @@ pub(super) fn open_files(
             continue;
         }
         if newest.is_some_and(|newest| name.as_str() > newest) {
+            disk.remove(&path_of(&name))?;
+            continue;
+        }
+        // One that never got its length holds nothing.
+        if disk.open(&path_of(&name), OpenMode::Read)?.len()? == 0 {
+            tracing::warn!(file = %disk.display(&path_of(&name)), "index file is empty, as a crash leaves one that was being made: removed");
             disk.remove(&path_of(&name))?;
             continue;
         }

@@ -61,7 +61,7 @@ impl StateFile {
             disk.sync_dir(DIRECTORY)?;
         }
         let mut newest: Option<(u64, State)> = None;
-        let mut doubtful = false;
+        let (mut doubtful, mut is_one_empty) = (false, false);
         for slot in 0..2 {
             let mut bytes = [0; SLOT_LEN];
             file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE)?;
@@ -72,9 +72,11 @@ impl StateFile {
                     }
                 }
                 Some(_) => {}
-                None => doubtful |= bytes != [0; SLOT_LEN],
+                None if bytes == [0; SLOT_LEN] => is_one_empty = true,
+                None => doubtful = true,
             }
         }
+        doubtful |= is_one_empty && newest.as_ref().is_some_and(|(newest, _)| *newest > 1);
         let sequence = newest.as_ref().map_or(0, |(sequence, _)| *sequence);
         let loaded = newest.map(|(_, state)| Loaded { state, doubtful });
         Ok((
@@ -133,7 +135,15 @@ pub(super) fn look(disk: &dyn Disk) -> io::Result<Option<[SlotLook; 2]>> {
             None => SlotLook::Damaged,
         })
     };
-    Ok(Some([slot(0)?, slot(1)?]))
+    let mut slots = [slot(0)?, slot(1)?];
+    // Both have been written by the time that one holds a second state.
+    let is_second = |slot: &SlotLook| matches!(slot, SlotLook::Whole { sequence: 2.., .. });
+    if slots.iter().any(is_second) {
+        for slot in slots.iter_mut().filter(|slot| **slot == SlotLook::Empty) {
+            *slot = SlotLook::Damaged;
+        }
+    }
+    Ok(Some(slots))
 }
 
 fn encode(sequence: u64, owner: u64, state: &State) -> Vec<u8> {

@@ -150,3 +150,20 @@ impl Findings {
         });
     }
 }
+
+/// Messages `from .. next` as a person reads them: the last one named, and how many they are.
+pub(crate) fn messages(from: u64, next: u64) -> String {
+    match next.saturating_sub(from) {
+        0 | 1 => format!("message {from}"),
+        count => format!("messages {from} to {} ({count})", next - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn messages_are_told_with_the_last_one() {
+        assert_eq!(super::messages(3, 4), "message 3");
+        assert_eq!(super::messages(3, 7), "messages 3 to 6 (4)");
+    }
+}

@@ -28,6 +28,7 @@ pub use dump::{
     RecordFilter, SnapshotDump, SnapshotQueueDump, Stop,
 };
 pub(crate) use finding::Findings;
+pub(crate) use finding::messages;
 pub use finding::{Finding, LogExtent, Report, Severity};
 pub use repair::{Done, RepairError, Step, repair, repair_on};
 pub use sizes::FileSizes;

@@ -13,7 +13,7 @@ use super::unit::{QueueUnit, UNIT_BYTES};
 use crate::disk::{Disk, OpenMode};
 use crate::dispatch::{DispatchRecord, Marks, messages_of};
 use crate::index::tags_code;
-use crate::inspect::{Findings, Severity, Step};
+use crate::inspect::{Findings, Severity, Step, messages};
 use crate::options::StoreOptions;
 use crate::snapshot::QueueState;
 
@@ -246,8 +246,8 @@ impl<'a> QueueVerifier<'a> {
                                 "commitlog",
                                 None,
                                 format!(
-                                    "messages {}..{} of queue {queue_id} of topic {topic} were there when the store was closed; the log does not go back to them any more",
-                                    state.min, seen.first
+                                    "there when the store was closed, of queue {queue_id} of topic {topic}: {}; the log does not go back to them any more",
+                                    messages(state.min, seen.first)
                                 ),
                                 "log files are missing at its beginning; the queue begins later now",
                             );
@@ -259,8 +259,8 @@ impl<'a> QueueVerifier<'a> {
                                 "commitlog",
                                 None,
                                 format!(
-                                    "messages {}..{next} of queue {queue_id} of topic {topic} are counted by the snapshot, but the log does not hold them",
-                                    seen.next_certain
+                                    "counted by the snapshot, of queue {queue_id} of topic {topic}: {}; but the log does not hold them",
+                                    messages(seen.next_certain, next)
                                 ),
                                 "they are lost; what is damaged in the log is told for itself",
                             );

@@ -51,6 +51,25 @@ impl Store {
         self.shared.tick();
     }
 
+    /// One turn of the thread that makes files, of a store without threads.
+    #[cfg(test)]
+    pub(crate) fn step_files(&self) {
+        self.shared.step_files();
+    }
+
+    /// One flush with what follows it, of a store without threads. The floor stays behind.
+    #[cfg(test)]
+    pub(crate) fn step_flush(&self) {
+        let moved = self.shared.log.flush();
+        self.shared.after_flush(moved.is_ok());
+    }
+
+    /// Brings the floor to where the log is flushed.
+    #[cfg(test)]
+    pub(crate) fn step_floor(&self) {
+        self.shared.log.step_floor();
+    }
+
     /// Opens the store without its threads: whoever holds it takes their steps, so that a
     /// simulation runs the same way each time.
     #[cfg(test)]

@@ -92,6 +92,21 @@ impl<'a> IndexVerifier<'a> {
                 );
                 continue;
             }
+            if self.disk.open(&path_of(name), OpenMode::Read)?.len()? == 0 {
+                let severity = if clean {
+                    Severity::Rebuilt
+                } else {
+                    Severity::Expected
+                };
+                findings.add(
+                    severity,
+                    &path_of(name),
+                    None,
+                    "it has 0 bytes, as a crash leaves an index file that was being made",
+                    "the next start removes it; keys that go with it are told for themselves",
+                );
+                continue;
+            }
             let Some(mut header) = self.header(name, findings)? else {
                 continue;
             };
@@ -150,10 +165,14 @@ impl<'a> IndexVerifier<'a> {
                 .last()
                 .map_or(0, |(_, header, _)| header.end_position);
         }
-        self.begins = self
-            .waiting
-            .first()
-            .map(|(_, header, _)| header.begin_position);
+        // Ours goes back to the log's begin; what a Java broker left may begin anywhere.
+        self.begins = match known {
+            Some(_) => Some(0),
+            None => self
+                .waiting
+                .first()
+                .map(|(_, header, _)| header.begin_position),
+        };
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::private::Private;
 use crate::checkpoint::{self, Checkpoint};
 use crate::disk::OpenMode;
 use crate::inspect::finding::LogExtent;
@@ -14,6 +15,7 @@ impl Inspection {
         &self,
         extent: &LogExtent,
         checkpoint: Option<Checkpoint>,
+        private: &Private,
         is_json: &dyn Fn(&str) -> Result<(), String>,
         findings: &mut Findings,
     ) -> Result<(), InspectError> {
@@ -26,9 +28,18 @@ impl Inspection {
                 "the next start recovers",
             );
         }
+        if self.clean() && private.floor.is_some_and(|floor| !floor.clean) {
+            findings.add(
+                Severity::Expected,
+                layout::ABORT,
+                None,
+                "it is missing, though the durable floor says that the store was not closed",
+                "the next start recovers all the same",
+            );
+        }
         self.look_at_checkpoint(extent, checkpoint, findings)?;
         self.look_at_queue_files(findings)?;
-        self.look_at_config(is_json, findings)
+        self.look_at_config(private.has_journal, is_json, findings)
     }
 
     fn look_at_checkpoint(
@@ -140,23 +151,47 @@ impl Inspection {
 
     fn look_at_config(
         &self,
+        has_journal: bool,
         is_json: &dyn Fn(&str) -> Result<(), String>,
         findings: &mut Findings,
     ) -> Result<(), InspectError> {
-        for (path, reason) in damaged_config(&*self.disk, is_json)
-            .map_err(InspectError::io("read", self.disk.display("config")))?
-        {
-            let is_backup = path.ends_with(".bak");
+        let io = InspectError::io("read", self.disk.display("config"));
+        let damaged = damaged_config(&*self.disk, is_json).map_err(io)?;
+        let is_damaged = |path: &str| damaged.iter().any(|(damaged, _)| damaged == path);
+        for (path, reason) in &damaged {
+            let backup = format!("{path}.bak");
+            let has_backup = !is_damaged(&backup)
+                && self
+                    .disk
+                    .exists(&backup)
+                    .map_err(InspectError::io("look for", self.disk.display(&backup)))?;
+            let (severity, remedy) = if path.ends_with(".bak") {
+                (
+                    Severity::Rebuilt,
+                    "only the version before; the next export replaces it",
+                )
+            } else if has_journal {
+                (
+                    Severity::Rebuilt,
+                    "an export: the journal has its content; the next start says so, and the next export writes it anew",
+                )
+            } else if has_backup {
+                (
+                    Severity::Rebuilt,
+                    "there is no journal: the next start uses the .bak beside it and says so; what changed since that was written is lost",
+                )
+            } else {
+                (
+                    Severity::Lost,
+                    "there is neither a journal nor a .bak that is whole: a broker refuses to start; restore one of them, or go on without",
+                )
+            };
             findings.add_with(
-                Severity::Rebuilt,
-                &path,
+                severity,
+                path,
                 None,
-                reason,
-                if is_backup {
-                    "only the version before; the next export replaces it"
-                } else {
-                    "an export: the journal counts where there is one, else the .bak beside it; the next export replaces it"
-                },
+                reason.clone(),
+                remedy,
                 &[Step::DropConfig],
             );
         }

@@ -8,7 +8,7 @@ use super::private::Private;
 use crate::commit_log::{Found, Walker, look_behind, next_candidate, path_of};
 use crate::dispatch::{DispatchRecord, Marks};
 use crate::index::{IndexVerifier, KeyPrefix};
-use crate::inspect::finding::LogExtent;
+use crate::inspect::finding::{LogExtent, messages};
 use crate::inspect::{Findings, InspectError, Inspection, Severity, Step};
 use crate::owner::LastWriter;
 use crate::queues::QueueVerifier;
@@ -243,12 +243,15 @@ impl Inspection {
         });
         let (until, mut remedy) = match next {
             Some(next) => (
-                format!("no valid record from log position {position} to {next}"),
+                format!(
+                    "no valid record from log position {position} to {}; the next one begins at {next}",
+                    next - 1
+                ),
                 "the messages there are lost; all others can be read",
             ),
             None => (
                 format!(
-                    "no valid record from log position {position} on, though the log is durable up to {}",
+                    "no valid record from log position {position} on, though the log is durable before position {}",
                     private.durable().unwrap_or(position)
                 ),
                 "everything from there on is lost",
@@ -403,7 +406,10 @@ fn tell_gap(
             Severity::Lost,
             path,
             offset,
-            format!("messages {expected}..{found} of {place} are missing in front of log position {position}"),
+            format!(
+                "{} of {place} missing in front of log position {position}",
+                messages(expected, found.cast_unsigned())
+            ),
             "they are lost; the damage in front of it, if any, is told for itself",
         );
     } else {

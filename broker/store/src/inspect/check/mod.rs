@@ -79,7 +79,13 @@ impl Inspection {
         index
             .finish(extent.end, &mut findings)
             .map_err(io("index"))?;
-        self.look_beside(&extent, checkpoint, options.is_json, &mut findings)?;
+        self.look_beside(
+            &extent,
+            checkpoint,
+            &private,
+            options.is_json,
+            &mut findings,
+        )?;
         Ok(Report {
             directory: disk.display(""),
             last_writer: match self.last {

@@ -20,6 +20,8 @@ pub(super) struct Private {
     pub(super) states: Vec<QueueState>,
     /// Deleted topics and the log position of their deletion.
     pub(super) deletions: HashMap<String, u64>,
+    /// There is a journal that the next start will read.
+    pub(super) has_journal: bool,
 }
 
 impl Private {
@@ -171,6 +173,7 @@ impl Inspection {
                 "the next start keeps a copy and writes it anew",
             ),
         }
+        private.has_journal = true;
         if look.damaged_bytes > 0 {
             findings.add(
                 Severity::Lost,

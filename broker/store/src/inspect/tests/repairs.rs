@@ -193,7 +193,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let before = disk.list("mainstem").unwrap();
     for (step, says) in [
         (Step::CutLogAt(positions[5] + 1), "no record begins there"),
-        (Step::CutLogAt(1 << 40), "the log has files from"),
+        (Step::CutLogAt(1 << 40), "the log has files for"),
         (Step::DropLogBefore(positions[5]), "the start of a log file"),
         (Step::DropLogBefore(0), "the start of a log file"),
     ] {

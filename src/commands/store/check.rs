@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mainstem_store::inspect::{CheckOptions, CheckProgress, Finding, Inspection, Report, Severity};
+use mainstem_store::inspect::{
+    CheckOptions, CheckProgress, Finding, Inspection, LogExtent, Report, Severity,
+};
 
 use super::{is_json, sizes};
 use crate::arguments::{Format, StoreDirectory};
@@ -69,13 +71,11 @@ fn text(report: &Report, out: &mut Output) -> Result<(), Failure> {
         (writer, false) => format!("written by {writer}, not stopped cleanly"),
     };
     out.line(format!("{}: {stop}", report.directory).as_bytes())?;
-    let floor = log
-        .durable_floor
-        .map_or_else(String::new, |floor| format!(", durable up to {floor}"));
+    out.line(extent(log).as_bytes())?;
     out.line(
         format!(
-            "log positions {} to {}{floor}: {} records; {} queues, {} units and {} index entries compared with them",
-            log.start, log.end, log.records, report.queues, report.units, report.index_entries
+            "{} records; {} queues, {} units and {} index entries compared with them",
+            log.records, report.queues, report.units, report.index_entries
         )
         .as_bytes(),
     )?;
@@ -103,6 +103,25 @@ fn text(report: &Report, out: &mut Output) -> Result<(), Failure> {
     Ok(out.line(verdict.as_bytes())?)
 }
 
+/// What the log holds and where the next message goes. Ends are said as what comes next, which repairs take as well.
+fn extent(log: &LogExtent) -> String {
+    let floor = log.durable_floor.map_or_else(String::new, |floor| {
+        format!("; what lies before position {floor} is on the disk for certain")
+    });
+    if log.start == log.end {
+        return format!(
+            "the log is empty and goes on at position {}{floor}",
+            log.end
+        );
+    }
+    format!(
+        "the log holds positions {} to {} and goes on at {}{floor}",
+        log.start,
+        log.end - 1,
+        log.end
+    )
+}
+
 fn print(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
     let label = match finding.severity {
         Severity::Expected => "note",
@@ -121,4 +140,29 @@ fn print(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
         out.line(format!("    {or}{command}").as_bytes())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extent_names_the_last_position_and_the_next_one() {
+        let log = LogExtent {
+            start: 100,
+            end: 200,
+            durable_floor: Some(150),
+            ..LogExtent::default()
+        };
+        assert_eq!(
+            extent(&log),
+            "the log holds positions 100 to 199 and goes on at 200; what lies before position 150 is on the disk for certain"
+        );
+        let log = LogExtent {
+            start: 200,
+            end: 200,
+            ..LogExtent::default()
+        };
+        assert_eq!(extent(&log), "the log is empty and goes on at position 200");
+    }
 }

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &StoreDump) -> Result<(), Failure> {
         for slot in inspection.dump_floor().map_err(cannot)? {
             lines.show(&slot, |slot| match slot.position {
                 Some(position) => format!(
-                    "slot {}: sequence {}, durable up to {position}, {}, state {}, newest record stored at {} ms",
+                    "slot {}: sequence {}, durable before position {position}, {}, state {}, newest record stored at {} ms",
                     slot.slot,
                     slot.sequence.unwrap_or(0),
                     if slot.clean == Some(true) { "closed there" } else { "in use" },
@@ -184,7 +184,7 @@ fn index(inspection: &Inspection, entries: bool, lines: &mut Lines) -> Result<()
     let file = |file: &mainstem_store::inspect::IndexFileDump| {
         lines.borrow_mut().show(file, |file| {
             format!(
-                "{}: {} entries in {} slots, log positions {} to {}, stored {} to {} ms",
+                "{}: {} entries in {} slots, of records from log position {} to that at {}, stored {} to {} ms",
                 file.file,
                 file.next_entry - 1,
                 file.slots_used,
@@ -213,11 +213,23 @@ fn snapshot(inspection: &Inspection, lines: &mut Lines) -> Result<(), Failure> {
         );
         for queue in &snapshot.queues {
             text.push_str(&format!(
-                "\n  {}/{}: messages {}..{}, in files up to {}",
-                queue.topic, queue.queue_id, queue.min, queue.next, queue.tail_start
+                "\n  {}/{}: {}, those before {} in files",
+                queue.topic,
+                queue.queue_id,
+                messages(queue.min, queue.next),
+                queue.tail_start
             ));
         }
         text
     });
     Ok(())
+}
+
+/// The messages of a queue, the last one named too.
+fn messages(min: u64, next: u64) -> String {
+    if min >= next {
+        format!("no message, the next is {next}")
+    } else {
+        format!("messages {min} to {}", next - 1)
+    }
 }

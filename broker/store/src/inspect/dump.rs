@@ -235,9 +235,9 @@ impl Inspection {
         let mut position = filter.from.unwrap_or(self.log.start());
         if position < self.log.start() || position > self.log.end() {
             return Err(InspectError::NotFound(format!(
-                "log position {position} does not exist; the log has files from {} to {}",
+                "log position {position} does not exist; the log has files for positions {} to {}",
                 self.log.start(),
-                self.log.end()
+                self.log.end().saturating_sub(1)
             )));
         }
         let mut left = filter.count.unwrap_or(u64::MAX);

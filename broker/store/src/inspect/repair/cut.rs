@@ -20,9 +20,9 @@ impl Repair<'_> {
     /// The positions between which the log has files.
     pub(super) fn describe_log(&self) -> String {
         format!(
-            "the log has files from {} to {}",
+            "the log has files for positions {} to {}",
             self.log.start(),
-            self.log.end()
+            self.log.end().saturating_sub(1)
         )
     }
 
@@ -49,7 +49,7 @@ impl Repair<'_> {
             }
             if at > position {
                 return Err(format!(
-                    "no record begins there; one reaches from {before} to {at}"
+                    "no record begins there; one begins at {before} and the next at {at}"
                 ));
             }
         }
@@ -144,13 +144,17 @@ impl Repair<'_> {
             at += len as u64;
         }
         open.sync_data().map_err(failed("sync", shown.clone()))?;
-        actions.push(format!(
-            "zeroed {} bytes of {} from byte {} on ({} whole records among them)",
-            used.end - position,
-            file.path(),
-            position - file.base(),
-            used.records
-        ));
+        let at = position - file.base();
+        actions.push(if used.end > position {
+            format!(
+                "zeroed {} bytes of {} from byte {at} on ({} whole records among them)",
+                used.end - position,
+                file.path(),
+                used.records
+            )
+        } else {
+            format!("nothing but zeros was in {} from byte {at} on", file.path())
+        });
         if there != full {
             actions.push(format!(
                 "gave {} its length of {full} bytes; it had {there}",

@@ -205,6 +205,14 @@ fn failed(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Erro
     }
 }
 
+fn files(count: u64) -> String {
+    if count == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{count} files")
+    }
+}
+
 /// A directory under repair.
 struct Repair<'a> {
     disk: &'a Arc<dyn Disk>,
@@ -257,9 +265,14 @@ impl Repair<'_> {
             moved += u64::from(saved.take(path)?);
         }
         moved += saved.take_tree("consumequeue")?;
-        actions.push(format!(
-            "moved {moved} files away: queue files, snapshots of the queues and checkpoint; the next start builds all queues from the log"
-        ));
+        actions.push(if moved == 0 {
+            "no queue files, snapshots of the queues or checkpoint were there to move away; the next start builds all queues from the log anyway".to_owned()
+        } else {
+            format!(
+                "moved {} away: queue files, snapshots of the queues and checkpoint; the next start builds all queues from the log",
+                files(moved)
+            )
+        });
         Ok(())
     }
 
@@ -270,9 +283,15 @@ impl Repair<'_> {
     ) -> Result<(), Failed> {
         let mut moved = u64::from(saved.take("mainstem/index")?);
         moved += saved.take_tree("index")?;
-        actions.push(format!(
-            "moved {moved} files of the key index away; the next start indexes all of the log"
-        ));
+        actions.push(if moved == 0 {
+            "no key index was there to move away; the next start indexes all of the log anyway"
+                .to_owned()
+        } else {
+            format!(
+                "moved {} of the key index away; the next start indexes all of the log",
+                files(moved)
+            )
+        });
         Ok(())
     }
 

@@ -74,7 +74,10 @@ public final class LinesConsume {
                     Check.same(offset, m.getQueueOffset(), "queue offset in " + queue);
                     offset++;
                     if (ids.add(m.getMsgId())) {
-                        bodies.write(m.getBody());
+                        // An empty body, as a buried message has, is null to this client.
+                        if (m.getBody() != null) {
+                            bodies.write(m.getBody());
+                        }
                         bodies.write('\n');
                         keys.write(Text.bytes(m.getMsgId() + "\n"));
                         messages++;

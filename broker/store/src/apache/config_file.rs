@@ -39,6 +39,9 @@ pub enum ConfigFileError {
     },
 }
 
+/// What is said of a file that is not there.
+const MISSING: &str = "it is missing";
+
 /// What a file turned out to be.
 enum Found<T> {
     Missing,
@@ -79,10 +82,10 @@ impl ConfigFiles {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ConfigFileError> {
         let (path, backup) = (path_of(name), format!("{}.bak", path_of(name)));
-        let reason = match self.parsed(&path, &parse)? {
+        let (reason, never_was) = match self.parsed(&path, &parse)? {
             Found::Good(value) => return Ok(Some(value)),
-            Found::Missing => "it is missing".to_owned(),
-            Found::Bad(reason) => reason,
+            Found::Missing => (MISSING.to_owned(), true),
+            Found::Bad(reason) => (reason, false),
         };
         let shown = self.disk.display(&path);
         match self.parsed(&backup, &parse)? {
@@ -94,11 +97,11 @@ impl ConfigFiles {
                 self.set_aside(&path);
                 Ok(Some(value))
             }
-            Found::Missing if reason == "it is missing" => Ok(None),
+            Found::Missing if never_was => Ok(None),
             Found::Missing => Err(ConfigFileError::Content {
                 path: shown,
                 reason,
-                backup: "it is missing".to_owned(),
+                backup: MISSING.to_owned(),
             }),
             Found::Bad(backup) => Err(ConfigFileError::Content {
                 path: shown,

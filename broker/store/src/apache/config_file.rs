@@ -113,23 +113,25 @@ impl ConfigFiles {
 
     /// Looks at `config/NAME` where something better than it is known, the journal: one that is
     /// damaged is said and set aside, for a Java broker would have nothing better.
-    ///
-    /// # Errors
-    /// [`ConfigFileError::Io`].
     pub fn look_at_export<T, E: std::fmt::Display>(
         &self,
         name: &str,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<(), ConfigFileError> {
+    ) {
         let path = path_of(name);
-        if let Found::Bad(reason) = self.parsed(&path, &parse)? {
-            tracing::warn!(
-                file = %self.disk.display(&path), found = reason, used = "the journal",
-                "config file is damaged: an export, which nothing depends on here; the journal has its content, and the next export writes it anew"
-            );
-            self.set_aside(&path);
+        match self.parsed(&path, &parse) {
+            Ok(Found::Good(_) | Found::Missing) => {}
+            Ok(Found::Bad(reason)) => {
+                tracing::warn!(
+                    file = %self.disk.display(&path), found = reason, used = "the journal",
+                    "config file is damaged: an export, which nothing depends on here; the journal has its content, and the next export writes it anew"
+                );
+                self.set_aside(&path);
+            }
+            Err(error) => {
+                tracing::warn!(%error, used = "the journal", "an export cannot be read; the journal has its content");
+            }
         }
-        Ok(())
     }
 
     fn parsed<T, E: std::fmt::Display>(
@@ -342,13 +344,13 @@ mod tests {
         put(&disk, "n.json.bak", b"1");
         for text in [&b""[..], b"x"] {
             put(&disk, "n.json", text);
-            let ((), lines) = said(|| files.look_at_export("n.json", number).unwrap());
+            let ((), lines) = said(|| files.look_at_export("n.json", number));
             assert_eq!(lines.len(), 1, "{lines:?}");
             assert!(lines[0].contains("the journal"), "{lines:?}");
             files.write("n.json", "2").unwrap();
             assert_eq!(disk.read_whole("config/n.json.bak").unwrap(), b"1");
         }
-        let ((), lines) = said(|| files.look_at_export("n.json", number).unwrap());
+        let ((), lines) = said(|| files.look_at_export("n.json", number));
         assert_eq!(lines.len(), 0);
     }
 

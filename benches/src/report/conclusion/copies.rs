@@ -45,11 +45,15 @@ fn fastest(run: &Published, cache: Cache) -> Option<String> {
         .filter_map(|way| Some((way, of(run, way, cache, |t| t.seconds)?)))
         .collect();
     ways.sort_by(|a, b| a.1.median.total_cmp(&b.1.median));
-    let best = ways.first()?.1;
-    let names: Vec<&str> = ways
+    let (first, best) = *ways.first()?;
+    let level: Vec<&str> = ways[1..]
         .iter()
         .filter(|(_, time)| overlap(best, *time))
         .map(|(way, _)| way.name())
         .collect();
-    Some(names.join(", not told apart from "))
+    Some(if level.is_empty() {
+        first.name().to_owned()
+    } else {
+        format!("{}, level with {}", first.name(), level.join(" and "))
+    })
 }

@@ -54,9 +54,9 @@ pub(super) fn advice(run: &Published) -> Option<String> {
         told_apart |= mode == Mode::Durable && spin + park > 0;
         let over_all = Spread::of(ratios)?;
         parts.push(format!(
-            "{}: {verdict}. Of {} points spin wins {spin} and reentrant {park} beyond the spread; spin has {:.2} times the rate at the \
+            "{}: {verdict}: of {} points spin wins {spin} and reentrant {park} beyond the spread; spin has {:.2} times the rate at the \
              median ({:.2} to {:.2}); the default, {}, is the worse one at {lost}",
-            mode.name(),
+            capitalised(mode.name()),
             cells.len(),
             over_all.median,
             over_all.min,
@@ -71,7 +71,7 @@ pub(super) fn advice(run: &Published) -> Option<String> {
     };
     Some(format!(
         "**\"Spin for async flush, reentrant for sync\".** {}.{durable}{}",
-        capitalised(&parts.join(". ")),
+        parts.join(". "),
         reserve(run).unwrap_or_default()
     ))
 }

@@ -49,7 +49,11 @@ impl MemoryLimit {
         let pulled = config.max_transfer_bytes_on_disk as u64;
         MemoryLimit(vec![
             part("program", 1, BASE_BYTES),
-            part("queue tails and key index", 1, STORE_BYTES),
+            part(
+                "queue tails, key index and groups to be flushed",
+                1,
+                STORE_BYTES,
+            ),
             part("queues", MAX_QUEUES, QUEUE_BYTES),
             part("topics", config.max_topics, TOPIC_BYTES),
             part("groups", config.max_groups, GROUP_BYTES),

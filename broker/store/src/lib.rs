@@ -93,10 +93,12 @@ pub use apache::{ConfigFileError, ConfigFiles};
 pub use commit_log::StoreStats;
 pub use error::{AppendError, CloseError, DeleteTopicError, OpenError, ReadError};
 pub use journal::{Journal, JournalError, Table};
-/// Bytes of anonymous memory that a store takes at most beside its queues: tails, which grow by doubling, key index, and the
-/// buffers of its threads.
-pub const MEMORY_BYTES: u64 =
-    (2 * derived::TAIL_MEMORY_BYTES + derived::INDEX_MEMORY_BYTES + (16 << 20)) as u64;
+/// Bytes of anonymous memory that a store takes at most beside its queues: tails, which grow by doubling, key index, the group
+/// that gathers for its flush and the one on its way to the disk, and the buffers of its threads.
+pub const MEMORY_BYTES: u64 = (2 * derived::TAIL_MEMORY_BYTES
+    + derived::INDEX_MEMORY_BYTES
+    + 2 * commit_log::MAX_STAGED_BYTES
+    + (16 << 20)) as u64;
 /// Bytes of a queue without its tail, with its place in the table.
 pub const QUEUE_BYTES: u64 = 256;
 

@@ -169,8 +169,9 @@ impl CommitLog {
     fn make_room(&self, tail: &mut Tail, len: usize) -> Result<Room, AppendError> {
         let remaining = tail.file.end() - tail.position;
         let wanted = (len + BLANK_MIN) as u64;
+        let rest = if wanted <= remaining { 0 } else { remaining };
         if let Some(staged) = &tail.staged
-            && !staged.has_room(len.max(remaining.min(wanted) as usize))
+            && !staged.has_room(rest as usize + len)
         {
             return Ok(Room::Unflushed);
         }

@@ -38,6 +38,7 @@ pub(crate) use recover::{look_behind, next_candidate};
 #[cfg(test)]
 pub(crate) use sabotage::break_on_this_thread;
 pub(crate) use sabotage::{Sabotage, is_broken};
+pub(crate) use staged::MAX_STAGED_BYTES;
 pub use stats::StoreStats;
 pub(crate) use walk::{Found, Walker};
 

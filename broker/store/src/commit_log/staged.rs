@@ -4,8 +4,8 @@
 //! one run of positions that ends at the log's end, and never more than a bound without a flush.
 
 /// With this much not yet taken by the flusher, an append flushes by itself before it goes on: what the disk takes sets
-/// the pace then. An append larger than this is taken when nothing else waits.
-const MAX_STAGED_BYTES: usize = 16 << 20;
+/// the pace then. An append larger than this is taken when nothing else waits. As much again may be on its way to the disk.
+pub(crate) const MAX_STAGED_BYTES: usize = 16 << 20;
 /// Memory kept between groups; one burst must not stay resident.
 const KEPT_BYTES: usize = 2 << 20;
 

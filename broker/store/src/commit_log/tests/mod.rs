@@ -9,6 +9,7 @@ mod flush;
 mod model;
 mod power;
 mod recovery;
+mod staged;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -87,19 +88,25 @@ impl TestLog {
     }
 
     fn open_with(disk: &SimDisk, options: &StoreOptions) -> Result<Self, OpenError> {
-        let (lock, log) = open_log(disk, options)?;
-        let threads = vec![
+        let mut opened = Self::open_stepped(disk, options)?;
+        opened.threads = vec![
             spawn("maker", {
-                let log = Arc::clone(&log);
+                let log = Arc::clone(&opened.log);
                 move || log.run_maker()
             })
             .unwrap(),
             spawn("flusher", {
-                let log = Arc::clone(&log);
+                let log = Arc::clone(&opened.log);
                 move || log.run_flusher(|_| {})
             })
             .unwrap(),
         ];
+        Ok(opened)
+    }
+
+    /// A log without its threads: the test takes their steps.
+    fn open_stepped(disk: &SimDisk, options: &StoreOptions) -> Result<Self, OpenError> {
+        let (lock, log) = open_log(disk, options)?;
         // Counters go on where the log ends.
         let mut counters = HashMap::new();
         log.scan(log.min_position(), u64::MAX, &mut |_, record| {
@@ -115,7 +122,7 @@ impl TestLog {
             disk: disk.clone(),
             _lock: lock,
             log,
-            threads,
+            threads: Vec::new(),
             counters: Mutex::new(counters),
         })
     }

@@ -1,4 +1,4 @@
-//! The switches by which a test makes the simulated disk misbehave: failing or slow syncs, a full
+//! The switches by which a test makes the simulated disk misbehave: failing writes, failing or slow syncs, a full
 //! disk, a power cut after a number of operations. They promise to do nothing until set.
 
 use std::collections::BTreeSet;
@@ -28,6 +28,9 @@ pub struct Faults {
     syncs: AtomicU64,
     fail_sync_at: AtomicU64,
     sync_failure: Mutex<SyncFailure>,
+    writes: AtomicU64,
+    fail_write_at: AtomicU64,
+    written_of_failed: AtomicU64,
     capacity_bytes: AtomicU64,
     sync_delay_us: AtomicU64,
     no_allocation: AtomicBool,
@@ -48,6 +51,9 @@ impl Default for Faults {
             syncs: AtomicU64::new(0),
             fail_sync_at: AtomicU64::new(NEVER),
             sync_failure: Mutex::new(SyncFailure::KeepsDirty),
+            writes: AtomicU64::new(0),
+            fail_write_at: AtomicU64::new(NEVER),
+            written_of_failed: AtomicU64::new(0),
             capacity_bytes: AtomicU64::new(1 << 50),
             sync_delay_us: AtomicU64::new(0),
             no_allocation: AtomicBool::new(false),
@@ -84,10 +90,11 @@ impl Faults {
         self.nothing_cached.load(Ordering::SeqCst)
     }
 
-    /// Takes back a cut and a failure of a sync that have not struck yet.
+    /// Takes back a cut and a failure of a sync or write that have not struck yet.
     pub fn spare(&self) {
         self.cut_after.store(NEVER, Ordering::SeqCst);
         self.fail_sync_at.store(NEVER, Ordering::SeqCst);
+        self.fail_write_at.store(NEVER, Ordering::SeqCst);
     }
 
     /// Data syncs so far.
@@ -100,6 +107,21 @@ impl Faults {
         *self.sync_failure.lock() = failure;
         self.fail_sync_at
             .store(self.syncs().saturating_add(skip), Ordering::SeqCst);
+    }
+
+    /// Makes the write that follows the next `skip` ones fail, once, after its first `written` bytes.
+    pub fn fail_write_after(&self, skip: u64, written: u64) {
+        self.written_of_failed.store(written, Ordering::SeqCst);
+        let writes = self.writes.load(Ordering::SeqCst);
+        self.fail_write_at
+            .store(writes.saturating_add(skip), Ordering::SeqCst);
+    }
+
+    /// Counts one write; how much of it is done when it is the one to fail.
+    pub(super) fn written_of_failed(&self) -> Option<u64> {
+        let number = self.writes.fetch_add(1, Ordering::SeqCst);
+        (number == self.fail_write_at.load(Ordering::SeqCst))
+            .then(|| self.written_of_failed.load(Ordering::SeqCst))
     }
 
     /// Sets the size of the disk; writes and allocations past it fail with `StorageFull`.

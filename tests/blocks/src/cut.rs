@@ -2,6 +2,7 @@
 //! a seed decides whether it is kept, lost, or torn into the disk's sectors. Order among what is kept is that of the recording.
 
 use crate::image::{Image, PAGE_BYTES};
+use crate::mount::FileSystem;
 use crate::recorded::{Event, Recording};
 
 /// A small generator of random numbers (splitmix64), so that a seed replays exactly.
@@ -56,11 +57,13 @@ pub struct Cut {
     pub seed: u64,
     /// Size of a sector, which a disk writes whole or not at all; pages of larger ones are never torn.
     pub sector_bytes: usize,
+    /// Pages that are never torn, by their place on the disk.
+    pub whole_pages: &'static [u64],
 }
 
 impl Cut {
     /// A cut between two events, chosen by a seed: half of them just before a flush is done, when most is at stake.
-    pub fn choose(recording: &Recording, to: usize, seed: u64, sector_bytes: usize) -> Cut {
+    pub fn choose(recording: &Recording, to: usize, seed: u64, kind: FileSystem) -> Cut {
         let mut random = Random::new(seed);
         let mut at = random.below(to.max(1) as u64) as usize;
         if random.percent(50) {
@@ -80,7 +83,8 @@ impl Cut {
             at,
             keep,
             seed: random.next_u64(),
-            sector_bytes,
+            sector_bytes: kind.sector_bytes(),
+            whole_pages: kind.whole_pages(),
         }
     }
 
@@ -102,14 +106,16 @@ impl Cut {
                 Event::Flush => {}
                 Event::Write { offset, bytes } => {
                     for_each_page(*offset, bytes.len(), |from, to| {
-                        self.survive(&mut random, from, to, |from, to| {
+                        let tears = self.tears(offset + from as u64);
+                        self.survive(&mut random, tears, from, to, |from, to| {
                             image.write(offset + from as u64, &bytes[from..to]);
                         });
                     });
                 }
                 Event::Zero { offset, len } => {
                     for_each_page(*offset, *len as usize, |from, to| {
-                        self.survive(&mut random, from, to, |from, to| {
+                        let tears = self.tears(offset + from as u64);
+                        self.survive(&mut random, tears, from, to, |from, to| {
                             image.zero(offset + from as u64, (to - from) as u64);
                         });
                     });
@@ -119,10 +125,17 @@ impl Cut {
         image
     }
 
+    /// Whether the page of this byte may be torn.
+    fn tears(&self, offset: u64) -> bool {
+        let page = offset - offset % PAGE_BYTES as u64;
+        !self.whole_pages.contains(&page)
+    }
+
     /// Calls `keep` for the parts of one page's range that survive.
     fn survive(
         &self,
         random: &mut Random,
+        tears: bool,
         from: usize,
         to: usize,
         mut keep: impl FnMut(usize, usize),
@@ -134,7 +147,7 @@ impl Cut {
         };
         if random.percent(chance) {
             keep(from, to);
-        } else if random.percent(25) {
+        } else if tears && random.percent(25) {
             for sector in (from..to).step_by(self.sector_bytes) {
                 if random.percent(50) {
                     keep(sector, (sector + self.sector_bytes).min(to));
@@ -192,6 +205,7 @@ mod tests {
             keep,
             seed,
             sector_bytes: 512,
+            whole_pages: &[],
         };
         let found = |cut: Cut| first_bytes(&cut.image(&recording, true));
         assert_eq!(found(cut(Keep::Nothing, 0)), [1, 0]);
@@ -214,6 +228,7 @@ mod tests {
             keep: Keep::Nothing,
             seed: 0,
             sector_bytes: 512,
+            whole_pages: &[],
         };
         assert_eq!(first_bytes(&cut.image(&recording(), false)), [0, 0]);
     }
@@ -233,6 +248,7 @@ mod tests {
                 keep: Keep::Some(50),
                 seed,
                 sector_bytes,
+                whole_pages: &[],
             };
             let mut bytes = vec![0; 1 << 20];
             cut.image(&recording, true).read(0, &mut bytes);
@@ -249,5 +265,30 @@ mod tests {
         let pages = torn(&read(3, 512));
         assert!(pages > 10, "{pages} of 256 pages are torn");
         assert_eq!(torn(&read(3, PAGE_BYTES)), 0);
+    }
+
+    #[test]
+    fn the_superblock_that_btrfs_mounts_by_is_kept_or_lost_but_never_torn() {
+        let kind = FileSystem::Btrfs;
+        let offset = kind.whole_pages()[0];
+        let page = Event::Write {
+            offset,
+            bytes: vec![7; PAGE_BYTES].into(),
+        };
+        let recording = Recording::of(Image::zeros(1 << 20), vec![page]);
+        let mut kept = 0;
+        for seed in 0..200 {
+            let cut = Cut {
+                at: 1,
+                keep: Keep::Some(50),
+                ..Cut::choose(&recording, 1, seed, kind)
+            };
+            let mut bytes = vec![0; PAGE_BYTES];
+            cut.image(&recording, true).read(offset, &mut bytes);
+            let sevens = bytes.iter().filter(|byte| **byte == 7).count();
+            assert!(sevens == 0 || sevens == PAGE_BYTES, "seed {seed}: torn");
+            kept += usize::from(sevens > 0);
+        }
+        assert!((50..150).contains(&kept), "{kept} of 200 were kept");
     }
 }

@@ -72,11 +72,20 @@ impl FileSystem {
     }
 
     /// Size of the sectors of its disks, which are written whole or not at all. ext4 and xfs get 4 KiB: of a superblock (ext4) or a block of
-    /// metadata (xfs) torn into smaller ones they find the check sum wrong before or while they recover, and do not mount. btrfs has copies.
+    /// metadata (xfs) torn into smaller ones they find the check sum wrong before or while they recover, and do not mount. btrfs has copies of
+    /// all but the superblock that it mounts by.
     pub fn sector_bytes(self) -> usize {
         match self {
             FileSystem::Btrfs => 512,
             FileSystem::Ext4 | FileSystem::Xfs => 4096,
+        }
+    }
+
+    /// Pages that its disks never tear, whatever their sectors: btrfs writes its superblock in place, and a mount looks at no copy of it.
+    pub fn whole_pages(self) -> &'static [u64] {
+        match self {
+            FileSystem::Btrfs => &[64 << 10],
+            FileSystem::Ext4 | FileSystem::Xfs => &[],
         }
     }
 

@@ -101,7 +101,7 @@ impl Plan {
         figures.events += end as u64;
         figures.acknowledged += ledger.acknowledged() as u64;
         for _ in 0..self.cuts {
-            let cut = Cut::choose(&recording, end, random.next_u64(), self.kind.sector_bytes());
+            let cut = Cut::choose(&recording, end, random.next_u64(), self.kind);
             self.after(&recording, cut, ledger.clone(), 1, &mut random, figures)?;
         }
         Ok(())
@@ -165,7 +165,7 @@ impl Plan {
         let ledger = load.stop().map_err(&story)?;
         drop(position);
         let recording = recorded(mounted, disk)?;
-        let cut = Cut::choose(&recording, end, random.next_u64(), self.kind.sector_bytes());
+        let cut = Cut::choose(&recording, end, random.next_u64(), self.kind);
         self.after(&recording, cut, ledger, life + 1, random, figures)
     }
 }

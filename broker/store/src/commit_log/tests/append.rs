@@ -44,7 +44,8 @@ fn what_is_appended_is_read_and_found_again_after_a_reopen() {
 fn a_scan_in_parts_of_any_size_visits_each_record_once() {
     let disk = SimDisk::new();
     let log = TestLog::open(&disk, FlushMode::Async).unwrap();
-    for n in 0..200u64 {
+    let records = if cfg!(miri) { 10 } else { 200 };
+    for n in 0..records {
         log.append("T", 0, &vec![1; (n * 13 % 1500) as usize])
             .unwrap();
     }
@@ -158,7 +159,7 @@ fn store_times_never_go_back_even_over_a_restart() {
 #[test]
 fn many_threads_get_distinct_positions_and_offsets_without_holes() {
     const THREADS: usize = 4;
-    const EACH: usize = 200;
+    const EACH: usize = if cfg!(miri) { 20 } else { 200 };
     for kind in [LockKind::Spin, LockKind::Reentrant] {
         let disk = SimDisk::new();
         let log = TestLog::open_with(

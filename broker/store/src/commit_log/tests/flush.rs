@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn one_sync_serves_the_appends_that_arrived_while_the_last_one_ran() {
     const THREADS: usize = 8;
-    const EACH: usize = 25;
+    const EACH: usize = if cfg!(miri) { 5 } else { 25 };
     let disk = SimDisk::new();
     let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
     disk.faults().set_sync_delay(Duration::from_millis(2));

@@ -31,8 +31,10 @@ fn served(disk: &SimDisk) -> (u64, u64) {
     let keys = keys.count() as u64;
     // And it goes on.
     send(&store, "a", 0, "new");
+    // Where its deletion is forgotten, the topic has its old message again.
+    let gone = store.queue_bounds("gone", 0).max;
     send(&store, "gone", 0, "new");
-    await_max(&store, "gone", 1);
+    await_max(&store, "gone", gone + 1);
     store.close().unwrap();
     drop(store);
     let report = check(disk);

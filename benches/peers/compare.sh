@@ -294,7 +294,7 @@ multiples() { # a row for each load that both had, round by round
           times = ""
           for (round = 1; round <= last; round++) {
             ours = value["mainstem", order[r], round, i]; theirs = value["apache", order[r], round, i]
-            if (ours != "" && theirs > 0) times = times " " ours / theirs
+            if (ours != "" && theirs > 0) times = times " " sprintf("%.2f", ours / theirs)
           }
           line = line "|" spread(times)
         }

@@ -117,10 +117,11 @@ mod tests {
 
     #[test]
     fn keys_of_many_threads_never_repeat() {
+        const EACH: usize = if cfg!(miri) { 50 } else { 20_000 };
         let keys = UniqueKeyGenerator::new(Ipv4Addr::LOCALHOST.into());
         let made: Vec<String> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..20_000).map(|_| keys.next()).collect::<Vec<_>>()))
+                .map(|_| scope.spawn(|| (0..EACH).map(|_| keys.next()).collect::<Vec<_>>()))
                 .collect();
             workers
                 .into_iter()

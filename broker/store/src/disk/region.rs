@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-use memmap2::MmapRaw;
+use memmap2::{MmapRaw, UncheckedAdvice};
 
 use super::PAGE_BYTES;
 use crate::sync::plain::Mutex;
@@ -113,9 +113,29 @@ impl Region {
     pub(super) fn sync(&self, offset: usize, len: usize) -> Option<io::Result<()>> {
         self.check(offset, len);
         match &self.backing {
-            Backing::Map { map, .. } => Some(map.flush_range(offset, len)),
+            Backing::Map { map, .. } => {
+                Self::take_from_map(map, offset, len);
+                Some(map.flush_range(offset, len))
+            }
             Backing::Heap { .. } => None,
         }
+    }
+
+    /// Takes the pages of a range that is about to be synced out of the map; whoever touches one again maps it anew.
+    /// A sync interrupts the other processors for each page that may be written through a map; this does so once for
+    /// all of them. The page in which the range ends stays, for it is being written.
+    fn take_from_map(map: &MmapRaw, offset: usize, len: usize) {
+        let begin = offset / PAGE_BYTES * PAGE_BYTES;
+        let end = (offset + len) / PAGE_BYTES * PAGE_BYTES;
+        if begin == end {
+            return;
+        }
+        // SAFETY: the map is one of a file, and shared, so that the bytes stay where they are, in the page cache, also those
+        // that another thread writes at this moment: taking a page out of a map keeps what was written through it.
+        let taken =
+            unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, begin, end - begin) };
+        // A kernel that does not take the advice syncs as well, only slower.
+        drop(taken);
     }
 
     /// Bytes at `offset` that nobody will write again.

@@ -8,7 +8,7 @@ use std::io;
 
 use super::CommitLog;
 use super::append::Tail;
-use super::file::{LogFile, MAX_ZEROS_BYTES};
+use super::file::{LogFile, MAX_ZEROS_BYTES, ZEROS_PIECE_BYTES};
 use super::sabotage::{Sabotage, is_broken};
 use crate::sync::{Arc, AtomicBool, Condvar, Duration, Mutex, Ordering, Sleeper};
 
@@ -78,6 +78,8 @@ struct Step {
     file: Arc<LogFile>,
     from: u64,
     len: usize,
+    /// Written at once: pages that the kernel makes together are faulted in together.
+    piece: usize,
 }
 
 impl CommitLog {
@@ -114,7 +116,7 @@ impl CommitLog {
         let Some(step) = self.tail.lock().begin_step(done) else {
             return Ok(None);
         };
-        let written = step.file.write_zeros(step.from, step.len);
+        let written = step.file.write_zeros(step.from, step.len, step.piece);
         self.tail.lock().fence = NO_FENCE;
         // Behind the fence: an append that waited finds it gone.
         self.ahead.note_over(step.number);
@@ -152,12 +154,19 @@ impl Tail {
             return None;
         };
         let len = STEP_BYTES.min((file.end() - from) as usize);
+        // Where each group is synced, a small one must not be written as the whole of a large piece.
+        let piece = if self.staged.is_some() {
+            ZEROS_PIECE_BYTES
+        } else {
+            STEP_BYTES
+        };
         self.steps += 1;
         let step = Step {
             number: self.steps,
             file: Arc::clone(file),
             from,
             len,
+            piece,
         };
         debug_assert!(from >= self.position, "no step covers a record");
         self.fence = from;

@@ -15,8 +15,9 @@ pub(crate) const DIRECTORY: &str = "commitlog";
 /// Most zeros written at once.
 pub(super) const MAX_ZEROS_BYTES: usize = 128 << 10;
 
-/// Zeros are written in pieces of this size, and the page cache then keeps the file in such pieces:
-/// a quarter of the page faults of single pages, and a flush of a small group still writes little.
+/// With sync flush zeros are written in pieces of this size, and the page cache then keeps the file in such pieces: a
+/// flush of a small group still writes little. With async flush a piece is as large as may be, for the kernel faults the
+/// pages of one in together: one page fault for 128 KiB.
 pub(super) const ZEROS_PIECE_BYTES: usize = 16 << 10;
 
 /// Digits of a file name, which is the position of the file's first byte.
@@ -130,13 +131,14 @@ impl LogFile {
         self.file.write_at(bytes, offset as u64)
     }
 
-    /// Writes zeros by `pwrite`: at most [`MAX_ZEROS_BYTES`] that no append may touch meanwhile.
-    pub(super) fn write_zeros(&self, position: u64, len: usize) -> io::Result<()> {
+    /// Writes zeros by `pwrite`, in pieces of `piece` and at most [`MAX_ZEROS_BYTES`] each, where no append may reach
+    /// meanwhile.
+    pub(super) fn write_zeros(&self, position: u64, len: usize, piece: usize) -> io::Result<()> {
         static ZEROS: [u8; MAX_ZEROS_BYTES] = [0; MAX_ZEROS_BYTES];
         let offset = self.offset(position, len) as u64;
         let mut done = 0;
         while done < len {
-            let piece = (len - done).min(ZEROS_PIECE_BYTES);
+            let piece = (len - done).min(piece);
             self.file.write_at(&ZEROS[..piece], offset + done as u64)?;
             done += piece;
         }

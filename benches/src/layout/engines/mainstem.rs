@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mainstem_record::{NewRecord, RecordView};
-use mainstem_store::{FlushMode, ReadLimits, Store, StoreOptions};
+use mainstem_store::{Batch, FlushMode, ReadLimits, Store, StoreOptions};
+use parking_lot::Mutex;
 
 use crate::group_flush::Ticket;
 use crate::layout::engine::{Engine, EngineOptions, Mode, ReadBack};
@@ -20,6 +21,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 const DISPATCH_POLL: Duration = Duration::from_micros(200);
 
 pub(super) struct MainstemEngine {
+    /// Not in use now. A broker keeps one for each connection, so that its buffers are made once. Before the store, which
+    /// they keep open.
+    batches: Mutex<Vec<Batch>>,
     store: Store,
     dir: PathBuf,
     topics: Vec<String>,
@@ -41,6 +45,7 @@ impl MainstemEngine {
         };
         let store = Store::open(dir, store_options).map_err(io::Error::other)?;
         Ok(Self {
+            batches: Mutex::default(),
             store,
             dir: dir.to_owned(),
             topics: (0..options.topics).map(|i| format!("topic-{i}")).collect(),
@@ -74,15 +79,20 @@ impl Engine for MainstemEngine {
             body,
             properties: b"",
         };
-        let mut batch = self.store.batch();
-        let mut durable_at = 0;
-        for body in bodies {
-            durable_at = batch
-                .append(&record(body))
-                .map_err(io::Error::other)?
-                .durable_at;
+        let kept = self.batches.lock().pop();
+        let mut batch = kept.unwrap_or_else(|| self.store.batch());
+        let durable_at = match bodies {
+            [body] => Some(batch.append(&record(body)).map_err(io::Error::other)?),
+            // All of them together, as a broker appends the batch that a client sends.
+            bodies => {
+                let records: Vec<_> = bodies.iter().map(|body| record(body)).collect();
+                let placed = batch.append_group(&records).map_err(io::Error::other)?;
+                placed.last().copied()
+            }
         }
-        batch.finish();
+        .map_or(0, |placed| placed.durable_at);
+        batch.kick();
+        self.batches.lock().push(batch);
         self.appended
             .fetch_add(bodies.len() as u64, Ordering::Relaxed);
         Ok(Ticket::at(durable_at))
@@ -151,6 +161,7 @@ impl Engine for MainstemEngine {
     }
 
     fn close(self: Box<Self>) -> io::Result<()> {
+        self.batches.lock().clear();
         self.store.close().map_err(io::Error::other)
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use mainstem_store::{MAX_QUEUES, MEMORY_BYTES as STORE_BYTES, QUEUE_BYTES};
 
 use crate::config::BrokerConfig;
+use crate::door::MAX_WAITING_BYTES;
 
 /// The program, its threads with their buffers, and what the allocator keeps.
 const BASE_BYTES: u64 = 64 << 20;
@@ -53,6 +54,11 @@ impl MemoryLimit {
                 "queue tails, key index and groups to be flushed",
                 1,
                 STORE_BYTES,
+            ),
+            part(
+                "sends to topics that are being created",
+                1,
+                (MAX_WAITING_BYTES + config.max_message_bytes) as u64,
             ),
             part("queues", MAX_QUEUES, QUEUE_BYTES),
             part("topics", config.max_topics, TOPIC_BYTES),

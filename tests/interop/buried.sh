@@ -9,62 +9,20 @@
 # Environment: as run.sh. MAINSTEM_BIN must name a built binary.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/build.sh"
+script=buried
 keep=''
 case ${1:-} in
   '') ;;
   --keep) keep=yes ;;
   *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac
-bin=${MAINSTEM_BIN:-$here/../../target/release/mainstem}
-[ -x "$bin" ] || { echo "no binary $bin; build it or name another in MAINSTEM_BIN" >&2 && exit 2; }
-if reason=$(java_missing); then echo "SKIPPED buried: $reason"; exit 3; fi
-build_java java5 || exit 1
-"$here/peers/apache.sh" fetch || exit 1
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/buried.XXXXXX")
-mkdir -p "$work/data" "$work/apache" "$work/mainstem"
-ln -s "$work/data" "$work/apache/store"
-ln -s "$work/data" "$work/mainstem/data"
-serving=''
-cleanup() {
-  [ -z "$serving" ] || "$here/peers/$serving.sh" stop "$work/$serving" > /dev/null 2>&1
-  if [ -n "$keep" ]; then echo "kept: $work"; else rm -rf "$work"; fi
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-free_port() {
-  local p
-  while :; do
-    p=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-    for q in $p $((p - 2)) $((p + 1)) $((p + 2)); do (exec 3<> "/dev/tcp/127.0.0.1/$q") 2> /dev/null && continue 2; done
-    echo $p && return
-  done
-}
-namesrv_port=$(free_port) broker_port=$(free_port)
-export NAMESRV_ADDR=127.0.0.1:$namesrv_port
-failed=0
-verdict() { # STATUS WHAT
-  if [ "$1" = 0 ]; then echo "PASS $2"; else echo "FAIL $2" && failed=1; fi
-}
-
-serve() { # apache or mainstem
-  local size=()
-  [ "$1" = mainstem ] && size=(--set mappedFileSizeCommitLog=67108864)
-  "$here/peers/$1.sh" standalone "$work/$1" --namesrv-port "$namesrv_port" --broker-port "$broker_port" ${size[@]+"${size[@]}"} || { echo "FAIL $1 does not start on the directory"; exit 1; }
-  serving=$1
-  for _ in $(seq 150); do "$bin" topic describe T > /dev/null 2>&1 && break; sleep 0.2; done
-}
+. "$here/turns.sh"
 
 rest() {
   "$here/peers/$serving.sh" stop "$work/$serving"
   verdict $? "$serving stops cleanly"
   serving=''
 }
-
-admin() { "$java" -XX:TieredStopAtLevel=1 -Duser.home="$work/home" -Drocketmq.client.logRoot="$work/home/logs" -cp "$INTEROP_BUILD/apache-5.5.0/*" \
-  org.apache.rocketmq.tools.command.MQAdminStartup "$@" 2>&1; }
 
 place() { # N: position and size of the Nth record of the topic in the log
   "$bin" store dump "$work/data" --topic T --format json --count "$1" 2> /dev/null | tail -n 1 | sed -E 's/.*"position":([0-9]+).*"size":([0-9]+).*/\1 \2/'
@@ -99,6 +57,7 @@ for first in apache mainstem; do
   fi
   what="apache, on a directory that $first opened first,"
   serve apache
+  reach T
   "$bin" consume T --until-end --format json > "$work/all" 2> /dev/null
   [ "$(wc -l < "$work/all")" = 2000 ] && [ "$(grep -c '"BURIED":' "$work/all")" = 4 ]
   verdict $? "$what serves 2000 messages, 4 of them for buried ones"

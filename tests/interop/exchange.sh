@@ -10,8 +10,7 @@
 # Environment: as run.sh. MAINSTEM_BIN must name a built binary.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/build.sh"
-rounds=2 keep=''
+script=exchange rounds=2 keep=''
 while [ $# -gt 0 ]; do
   case $1 in
     --rounds) rounds=$2 && shift ;;
@@ -20,54 +19,12 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-bin=${MAINSTEM_BIN:-$here/../../target/release/mainstem}
-[ -x "$bin" ] || { echo "no binary $bin; build it or name another in MAINSTEM_BIN" >&2 && exit 2; }
-if reason=$(java_missing); then echo "SKIPPED exchange: $reason"; exit 3; fi
-build_java java5 || exit 1
-"$here/peers/apache.sh" fetch || exit 1
+. "$here/turns.sh"
+topics=()
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/exchange.XXXXXX")
-mkdir -p "$work/data" "$work/apache" "$work/mainstem"
-ln -s "$work/data" "$work/apache/store"
-ln -s "$work/data" "$work/mainstem/data"
-serving=''
-cleanup() {
-  [ -z "$serving" ] || "$here/peers/$serving.sh" stop "$work/$serving" > /dev/null 2>&1
-  if [ -n "$keep" ]; then echo "kept: $work"; else rm -rf "$work"; fi
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-free_port() {
-  local p
-  while :; do
-    p=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-    for q in $p $((p - 2)) $((p + 1)) $((p + 2)); do (exec 3<> "/dev/tcp/127.0.0.1/$q") 2> /dev/null && continue 2; done
-    echo $p && return
-  done
-}
-namesrv_port=$(free_port) broker_port=$(free_port)
-export NAMESRV_ADDR=127.0.0.1:$namesrv_port
-failed=0 topics=()
-verdict() { # STATUS WHAT
-  if [ "$1" = 0 ]; then echo "PASS $2"; else echo "FAIL $2" && failed=1 && return 1; fi
-}
-
-serve() { # apache or mainstem
-  # Apache's broker has this file size in its settings; the directory must be opened with the size that it was written with.
-  local size=()
-  [ "$1" = mainstem ] && size=(--set mappedFileSizeCommitLog=67108864)
-  "$here/peers/$1.sh" standalone "$work/$1" --namesrv-port "$namesrv_port" --broker-port "$broker_port" ${size[@]+"${size[@]}"} || { echo "FAIL $1 does not start on the directory"; exit 1; }
-  serving=$1
-  # Until every topic can be reached: a broker that says it serves may be known to its new name server only later, topic by topic.
-  local topic
-  for topic in ${topics[@]+"${topics[@]}"}; do
-    for _ in $(seq 150); do
-      "$bin" topic describe "$topic" > "$work/describe" 2>&1 && "$bin" topic describe "$topic-keys" > "$work/describe" 2>&1 && continue 2
-      sleep 0.2
-    done
-    echo "after 30 s $1 is not asked for $topic: $(cat "$work/describe")"
-  done
+begin() { # apache or mainstem
+  serve "$1"
+  reach ${topics[@]+"${topics[@]}"} ${topics[@]+"${topics[@]/%/-keys}"}
 }
 
 rest() {
@@ -93,9 +50,6 @@ write() { # TOPIC: lines through the official client, and lines with keys and a 
   "$bin" consume "$topic-keys" --group "group-$topic" --limit 150 > "$work/$topic.first" 2> /dev/null
   topics+=("$topic")
 }
-
-admin() { "$java" -XX:TieredStopAtLevel=1 -Duser.home="$work/home" -Drocketmq.client.logRoot="$work/home/logs" -cp "$INTEROP_BUILD/apache-5.5.0/*" \
-  org.apache.rocketmq.tools.command.MQAdminStartup "$@" 2>&1; }
 
 offsets() { admin consumerProgress -g "group-$1" | awk -v t="$1-keys" '$1 == t { print $1, $3, $5 }' | sort; }
 
@@ -126,18 +80,18 @@ compare() { # what the serving broker gives of every topic, against what was wri
 }
 
 for round in $(seq "$rounds"); do
-  serve apache
+  begin apache
   [ "$round" = 1 ] || compare
   write "a$round"
   compare
   rest
-  serve mainstem
+  begin mainstem
   compare
   write "m$round"
   compare
   rest
 done
-serve apache
+begin apache
 compare
 rest
 exit $failed

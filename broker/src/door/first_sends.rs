@@ -4,14 +4,47 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mainstem_common::remoting::Deferred;
 use parking_lot::Mutex;
 
 use crate::send::SendRequest;
 
-/// Most bytes of bodies and properties that stand in the lines of one connection. Creating a topic takes a second at most.
-const MAX_WAITING_BYTES: usize = 32 << 20;
+/// With this many bytes of bodies and properties in all lines of a door, further sends to topics that are not there are
+/// refused. Creating a topic takes a second at most.
+pub(crate) const MAX_WAITING_BYTES: usize = 32 << 20;
+
+/// What waits in all lines of a door.
+#[derive(Default)]
+pub(super) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// How much it is, where it is too much for any more.
+    pub(super) fn too_much(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes >= MAX_WAITING_BYTES)
+    }
+
+    fn share(&self, bytes: usize) -> Share {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Share {
+            bytes,
+            of: self.0.clone(),
+        }
+    }
+}
+
+/// A part of what waits, for as long as it lives.
+struct Share {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
 
 /// A send that owns what it needs, and answers later.
 pub(super) struct OwnedSend {
@@ -23,6 +56,7 @@ pub(super) struct OwnedSend {
     body: Vec<u8>,
     rest: SendRequest<'static>,
     pub(super) deferred: Deferred,
+    _share: Share,
 }
 
 impl OwnedSend {
@@ -31,6 +65,7 @@ impl OwnedSend {
         default_topic: &str,
         queues: i32,
         deferred: Deferred,
+        waiting: &Waiting,
     ) -> Self {
         OwnedSend {
             topic: request.topic.to_owned(),
@@ -45,6 +80,7 @@ impl OwnedSend {
                 ..*request
             },
             deferred,
+            _share: waiting.share(request.properties.len() + request.body.len()),
         }
     }
 
@@ -56,10 +92,6 @@ impl OwnedSend {
             ..self.rest
         }
     }
-
-    fn bytes(&self) -> usize {
-        self.properties.len() + self.body.len()
-    }
 }
 
 /// The lines of a connection, one for each topic that is being created.
@@ -69,11 +101,8 @@ pub(super) struct FirstSends {
     lines: Option<Arc<Mutex<Lines>>>,
 }
 
-#[derive(Default)]
-struct Lines {
-    of_topics: HashMap<String, VecDeque<OwnedSend>>,
-    bytes: usize,
-}
+/// By topic.
+type Lines = HashMap<String, VecDeque<OwnedSend>>;
 
 /// Whether a send has to stand in line.
 pub(super) enum Place {
@@ -87,39 +116,39 @@ pub(super) enum Place {
 
 impl FirstSends {
     /// Puts a send into the line of its topic, if there is one.
-    pub(super) fn join(&mut self, topic: &str, make: impl FnOnce() -> OwnedSend) -> Place {
+    pub(super) fn join(
+        &mut self,
+        topic: &str,
+        waiting: &Waiting,
+        make: impl FnOnce() -> OwnedSend,
+    ) -> Place {
         let Some(lines) = &self.lines else {
             return Place::Free;
         };
         let mut locked = lines.lock();
-        if locked.of_topics.is_empty() {
+        if locked.is_empty() {
             drop(locked);
             self.lines = None;
             return Place::Free;
         }
-        let waiting_bytes = locked.bytes;
-        let Some(line) = locked.of_topics.get_mut(topic) else {
+        let Some(line) = locked.get_mut(topic) else {
             return Place::Free;
         };
-        if waiting_bytes > MAX_WAITING_BYTES {
-            return Place::Full(waiting_bytes);
+        if let Some(bytes) = waiting.too_much() {
+            return Place::Full(bytes);
         }
-        let send = make();
-        let bytes = send.bytes();
-        line.push_back(send);
-        locked.bytes += bytes;
+        line.push_back(make());
         Place::Queued
     }
 
     /// Opens the line of a topic for its first send; whoever takes the line handles them all.
     pub(super) fn open(&mut self, topic: &str) -> Line {
         let lines = self.lines.get_or_insert_default();
-        let mut locked = lines.lock();
-        locked.of_topics.insert(topic.to_owned(), VecDeque::new());
-        drop(locked);
+        lines.lock().insert(topic.to_owned(), VecDeque::new());
         Line {
             lines: lines.clone(),
             topic: topic.to_owned(),
+            is_open: true,
         }
     }
 }
@@ -128,18 +157,18 @@ impl FirstSends {
 pub(super) struct Line {
     lines: Arc<Mutex<Lines>>,
     topic: String,
+    /// Once it is closed another line of the topic may be open, which is not this one's.
+    is_open: bool,
 }
 
 impl Line {
     /// The next send. `None` closes the line: from then on sends find the topic by themselves.
     pub(super) fn next(&mut self) -> Option<OwnedSend> {
         let mut lines = self.lines.lock();
-        let next = lines.of_topics.get_mut(&self.topic)?.pop_front();
-        match &next {
-            Some(send) => lines.bytes = lines.bytes.saturating_sub(send.bytes()),
-            None => {
-                lines.of_topics.remove(&self.topic);
-            }
+        let next = lines.get_mut(&self.topic)?.pop_front();
+        if next.is_none() {
+            lines.remove(&self.topic);
+            self.is_open = false;
         }
         next
     }
@@ -147,9 +176,37 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let mut lines = self.lines.lock();
-        let left = lines.of_topics.remove(&self.topic).unwrap_or_default();
-        let bytes: usize = left.iter().map(OwnedSend::bytes).sum();
-        lines.bytes = lines.bytes.saturating_sub(bytes);
+        if self.is_open {
+            let left = self.lines.lock().remove(&self.topic);
+            // Their answers go out without the lock held.
+            drop(left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_line_that_has_closed_leaves_the_next_one_of_its_topic_alone() {
+        let mut sends = FirstSends::default();
+        let mut first = sends.open("T");
+        assert!(first.next().is_none());
+        let second = sends.open("T");
+        drop(first);
+        assert!(sends.lines.as_ref().unwrap().lock().contains_key("T"));
+        drop(second);
+        assert!(sends.lines.as_ref().unwrap().lock().is_empty());
+    }
+
+    #[test]
+    fn what_waits_is_counted_for_as_long_as_it_does() {
+        let waiting = Waiting::default();
+        let shares = (waiting.share(MAX_WAITING_BYTES - 1), waiting.share(1));
+        assert_eq!(waiting.too_much(), Some(MAX_WAITING_BYTES));
+        drop(shares.1);
+        assert_eq!(waiting.too_much(), None);
     }
 }

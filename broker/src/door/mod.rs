@@ -27,7 +27,9 @@ use crate::broker_core::BrokerCore;
 use crate::clients::SharedChannel;
 use crate::send::Sender;
 use channel::RemotingChannel;
-use first_sends::FirstSends;
+use first_sends::{FirstSends, Waiting};
+
+pub(crate) use first_sends::MAX_WAITING_BYTES;
 
 /// Tag of the main port's connections.
 pub(crate) const MAIN_PORT: u32 = 0;
@@ -45,6 +47,8 @@ pub(crate) struct Door {
     holds_replies: bool,
     /// The broker is going away: new requests are refused.
     stopping: AtomicBool,
+    /// Sends to topics that are being created, of all connections.
+    waiting: Waiting,
 }
 
 /// What the door keeps for a connection.
@@ -63,6 +67,7 @@ impl Door {
             durable,
             holds_replies,
             stopping: AtomicBool::new(false),
+            waiting: Waiting::default(),
         }
     }
 

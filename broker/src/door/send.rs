@@ -25,25 +25,25 @@ pub(super) fn send(
 ) -> Result<(), HeaderError> {
     let header = SendMessage::decode_for(request.code, &request.ext)?;
     let message = message_of(&header, request, replies.connection().peer());
-    let place = session
-        .first_sends
-        .join(message.topic, || owned(&header, &message, replies.defer()));
+    let place = session.first_sends.join(message.topic, &door.waiting, || {
+        owned(door, &header, &message, replies.defer())
+    });
     match place {
         Place::Free => {}
         Place::Queued => return Ok(()),
         Place::Full(bytes) => {
-            let error = format!(
-                "topic[{}] is being created and {bytes} bytes of this connection wait for it; try again",
-                message.topic
-            );
-            super::refuse(replies, response::SYSTEM_BUSY, &error);
+            refuse_to_wait(&message, bytes, replies);
             return Ok(());
         }
     }
     match door.core.send(&mut session.sender, &message) {
         Ok(sent) => answer_sent(door, session, &sent, replies),
         Err(SendError::NoSuchTopic { .. }) => {
-            let first = owned(&header, &message, replies.defer());
+            if let Some(bytes) = door.waiting.too_much() {
+                refuse_to_wait(&message, bytes, replies);
+                return Ok(());
+            }
+            let first = owned(door, &header, &message, replies.defer());
             let line = session.first_sends.open(message.topic);
             create_and_send(door, first, line);
         }
@@ -123,12 +123,26 @@ fn answer_sent(door: &Door, session: &mut Session, sent: &Sent, replies: &mut Re
     }
 }
 
-fn owned(header: &SendMessage<'_>, message: &SendRequest<'_>, deferred: Deferred) -> OwnedSend {
+fn refuse_to_wait(message: &SendRequest<'_>, bytes: usize, replies: &mut Replies<'_>) {
+    let error = format!(
+        "topic[{}] has to be created first, and sends of {bytes} bytes wait for such topics already; try again",
+        message.topic
+    );
+    super::refuse(replies, response::SYSTEM_BUSY, &error);
+}
+
+fn owned(
+    door: &Door,
+    header: &SendMessage<'_>,
+    message: &SendRequest<'_>,
+    deferred: Deferred,
+) -> OwnedSend {
     OwnedSend::new(
         message,
         header.default_topic,
         header.default_topic_queue_nums,
         deferred,
+        &door.waiting,
     )
 }
 

@@ -15,8 +15,9 @@ use parking_lot::{Mutex, RwLock};
 use crate::clock::now_ms;
 use crate::stats::{Counter, CounterTable, counter_name};
 
-/// Queues of a topic that sends find without a lookup; those of a greater number are looked up.
-const MAX_SLOTS: usize = 256;
+/// Queues of a topic that sends find without a lookup; those of a greater number are looked up. With 16 bytes each they
+/// are part of what a topic may take by the sum of limits.
+const MAX_SLOTS: usize = 64;
 
 /// A topic with its counters. In this order since with very many topics each send finds its topic in no cache: what it
 /// touches lies together, first.

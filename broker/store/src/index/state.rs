@@ -60,23 +60,19 @@ impl StateFile {
             file.sync_data()?;
             disk.sync_dir(DIRECTORY)?;
         }
-        let mut newest: Option<(u64, State)> = None;
-        let (mut doubtful, mut is_one_empty) = (false, false);
-        for slot in 0..2 {
-            let mut bytes = [0; SLOT_LEN];
-            file.read_exact_at(&mut bytes, slot * SLOT_DISTANCE)?;
-            match decode(&bytes) {
-                Some((sequence, found_owner, state)) if found_owner == owner => {
-                    if newest.as_ref().is_none_or(|(newest, _)| sequence > *newest) {
-                        newest = Some((sequence, state));
-                    }
-                }
-                Some(_) => {}
-                None if bytes == [0; SLOT_LEN] => is_one_empty = true,
-                None => doubtful = true,
-            }
-        }
-        doubtful |= is_one_empty && newest.as_ref().is_some_and(|(newest, _)| *newest > 1);
+        let slots = look(disk)?.unwrap_or([SlotLook::Empty, SlotLook::Empty]);
+        let doubtful = slots.contains(&SlotLook::Damaged);
+        let newest = slots
+            .into_iter()
+            .filter_map(|slot| match slot {
+                SlotLook::Whole {
+                    sequence,
+                    owner: found_owner,
+                    state,
+                } if found_owner == owner => Some((sequence, state)),
+                _ => None,
+            })
+            .max_by_key(|(sequence, _)| *sequence);
         let sequence = newest.as_ref().map_or(0, |(sequence, _)| *sequence);
         let loaded = newest.map(|(_, state)| Loaded { state, doubtful });
         Ok((

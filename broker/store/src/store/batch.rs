@@ -192,7 +192,7 @@ impl Batch {
                 Some(match slots.get(record.topic, record.queue_id) {
                     Some(queue) => Arc::clone(queue),
                     None => {
-                        let queue = self.look_up(record.topic, record.queue_id)?;
+                        let queue = self.queue(record.topic, record.queue_id)?;
                         slots.keep(&queue);
                         queue
                     }
@@ -205,13 +205,6 @@ impl Batch {
         Ok(())
     }
 
-    fn look_up(&self, topic: &str, queue_id: i32) -> Result<Arc<Queue>, AppendError> {
-        let table = self.shared.derived.queues().table();
-        table
-            .get_or_create(topic, queue_id)
-            .map_err(|e| AppendError::NoQueue(e.to_string().into()))
-    }
-
     fn queue(&mut self, topic: &str, queue_id: i32) -> Result<Arc<Queue>, AppendError> {
         let slot = queue_id.cast_unsigned() as usize % MEMO_SLOTS;
         if let Some(queue) = &self.memo[slot]
@@ -220,7 +213,10 @@ impl Batch {
         {
             return Ok(Arc::clone(queue));
         }
-        let queue = self.look_up(topic, queue_id)?;
+        let table = self.shared.derived.queues().table();
+        let queue = table
+            .get_or_create(topic, queue_id)
+            .map_err(|e| AppendError::NoQueue(e.to_string().into()))?;
         self.memo[slot] = Some(Arc::clone(&queue));
         Ok(queue)
     }

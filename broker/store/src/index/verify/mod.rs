@@ -81,6 +81,12 @@ impl<'a> IndexVerifier<'a> {
         };
         let newest = known.map(|known| known.file.as_str());
         let mut newest_there = false;
+        // A crash leaves files that were being made, and those that it had no time to name.
+        let severity = if clean {
+            Severity::Rebuilt
+        } else {
+            Severity::Expected
+        };
         for name in names.iter().filter(|name| name::is_name(name)) {
             if newest.is_some_and(|newest| name.as_str() > newest) {
                 findings.add(
@@ -93,11 +99,6 @@ impl<'a> IndexVerifier<'a> {
                 continue;
             }
             if self.disk.open(&path_of(name), OpenMode::Read)?.len()? == 0 {
-                let severity = if clean {
-                    Severity::Rebuilt
-                } else {
-                    Severity::Expected
-                };
                 findings.add(
                     severity,
                     &path_of(name),
@@ -129,12 +130,6 @@ impl<'a> IndexVerifier<'a> {
             if known.is_some() || (clean && !own) {
                 self.waiting.push((name.clone(), header, slots_through));
             } else {
-                // So is one that was being made when the broker died.
-                let severity = if clean {
-                    Severity::Rebuilt
-                } else {
-                    Severity::Expected
-                };
                 findings.add(
                     severity,
                     &path_of(name),

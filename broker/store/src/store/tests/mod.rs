@@ -15,7 +15,8 @@ use super::Store;
 use crate::disk::sim::SimDisk;
 use crate::error::{AppendError, OpenError};
 use crate::options::{FlushMode, StoreOptions};
-use crate::outcome::{ReadLimits, ReadStatus};
+use crate::outcome::{Appended, ReadLimits, ReadStatus};
+use crate::queues::QueueSlots;
 use crate::sync::{Arc, AtomicU64, Duration, Mutex, Ordering};
 
 fn options(flush: FlushMode) -> StoreOptions {
@@ -303,22 +304,26 @@ fn a_deleted_topic_starts_again_at_zero() {
     let disk = SimDisk::new();
     let store = open(&disk, FlushMode::Sync);
     let mut batch = store.batch();
+    let slots = QueueSlots::new("t".into(), 1);
     batch.append(&record("t", 0, b"old", b"")).unwrap();
+    batch
+        .append_with(&slots, &record("t", 0, b"old", b""))
+        .unwrap();
     send(&store, "t", 0, b"old");
-    await_bound(&store, "t", 0, 2);
+    await_bound(&store, "t", 0, 3);
     store.delete_topic("t").unwrap();
     assert_eq!(store.queue_bounds("t", 0).max, 0);
-    // The batch remembers the removed queue and must find the new one.
+    // Batch and slots remember the removed queue, and must find the new one.
+    let offset = |appended: Appended| appended.queue_offset;
     assert_eq!(
-        batch
-            .append(&record("t", 0, b"new", b""))
-            .unwrap()
-            .queue_offset,
+        offset(batch.append(&record("t", 0, b"new", b"")).unwrap()),
         0
     );
+    let with_slots = batch.append_with(&slots, &record("t", 0, b"two", b""));
+    assert_eq!(offset(with_slots.unwrap()), 1);
     batch.kick();
-    await_bound(&store, "t", 0, 1);
-    assert_eq!(bodies(&store, "t", 0), [b"new"]);
+    await_bound(&store, "t", 0, 2);
+    assert_eq!(bodies(&store, "t", 0), [b"new", b"two"]);
 }
 
 #[test]

@@ -99,8 +99,8 @@ pub fn run(args: &FlushBytesArgs) -> io::Result<()> {
     store.close().map_err(io::Error::other)?;
     print!("{}", table(&accounts));
     println!(
-        "\nFrom half of the file on the next one is made, and its zeros are written to the device beside the flushes. Consume queues \
-         are in the device's bytes too."
+        "\nThe next file's zeros are written to the device beside the flushes, in step with the use of this one. Consume queues are in \
+         the device's bytes too."
     );
     Ok(())
 }

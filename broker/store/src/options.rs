@@ -51,8 +51,8 @@ pub struct StoreOptions {
     /// How far behind the log's end a record is still read through the map; older ones are read
     /// by `pread`, so that a cold page cannot stall the caller unseen. Default 1 GiB.
     pub mapped_window_bytes: u64,
-    /// Whether, in sync mode, the next log file is written with zeros and synced ahead of its use,
-    /// which makes each later `fdatasync` and page fault cheaper. Default true.
+    /// Whether, in sync mode, the next log file is written with zeros and synced ahead of its use, in
+    /// step with the use of the current one, which makes each later `fdatasync` and page fault cheaper. Default true.
     pub populate_next_file: bool,
     /// Longest time between two snapshots of the queues and checkpoints. Default 10 s.
     pub checkpoint_interval: Duration,

@@ -7,6 +7,7 @@ use mainstem_record::{BLANK_MAGIC, BLANK_MIN, Placement, place};
 
 use super::CommitLog;
 use super::file::LogFile;
+use super::next_file::due_at;
 use super::sabotage::{Sabotage, is_broken};
 use super::staged::Staged;
 use crate::error::AppendError;
@@ -28,7 +29,7 @@ pub(crate) struct Tail {
     pub(super) staged: Option<Staged>,
     /// Nothing is put behind this position before the durable floor names a later one.
     pub(super) touch_limit: u64,
-    /// Past this position the next file is asked for.
+    /// Past this position the next file is asked for, or more of its zeros.
     pub(super) ask_at: u64,
     /// Past this position more zeros are written ahead.
     pub(super) ahead_at: u64,
@@ -69,9 +70,9 @@ pub(crate) struct Part<'a> {
     pub(crate) counter: Option<&'a QueueCounter>,
 }
 
-/// How far ahead of the end of the current file the next one is asked for: at half.
+/// Where the file after this one is asked for.
 pub(super) fn ask_at(file: &LogFile) -> u64 {
-    file.base() + (file.end() - file.base()) / 2
+    due_at(file.end(), file.end() - file.base(), 0)
 }
 
 impl CommitLog {

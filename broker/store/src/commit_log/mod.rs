@@ -9,6 +9,7 @@ mod failure;
 mod file;
 mod files;
 mod flush;
+mod maker;
 mod next_file;
 mod open;
 mod read;
@@ -25,7 +26,8 @@ use self::append::Tail;
 use self::failure::Failure;
 use self::files::LogFiles;
 use self::flush::FloorKeeper;
-use self::next_file::{Maker, NextFile};
+use self::maker::Maker;
+use self::next_file::NextFile;
 use self::stats::Counters;
 use crate::disk::Disk;
 use crate::sync::{Arc, AtomicBool, ChosenLock, Duration, Mutex, Sleeper};
@@ -100,6 +102,7 @@ impl CommitLog {
         self.next_file.run(
             &self.maker,
             || self.missing_file(),
+            |position| self.has_reached(position),
             |file| self.install(file),
         );
     }
@@ -108,6 +111,16 @@ impl CommitLog {
     fn missing_file(&self) -> Option<u64> {
         let tail = self.tail.lock();
         tail.next.is_none().then(|| tail.file.end())
+    }
+
+    /// Whether appends have come to a position; if not, the next file is asked for again there.
+    fn has_reached(&self, position: u64) -> bool {
+        let mut tail = self.tail.lock();
+        let reached = tail.position >= position;
+        if !reached {
+            tail.ask_at = position;
+        }
+        reached
     }
 
     fn install(&self, file: Arc<LogFile>) {
@@ -126,7 +139,7 @@ impl CommitLog {
     #[cfg(test)]
     pub(crate) fn step_maker(&self) {
         if let Some(base) = self.missing_file()
-            && let Ok(file) = self.maker.make(base, || true)
+            && let Ok(file) = self.maker.make(base)
         {
             self.install(file);
         }

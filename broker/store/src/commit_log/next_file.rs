@@ -1,31 +1,27 @@
-//! The file after the current one: allocated, filled with zeros, synced and named in the
-//! background before it is needed. It promises that a log name only ever belongs to a file of
-//! full size whose name is durable, and that a full disk is told to appenders at once and tried
-//! again until there is space. It may not touch the current file.
+//! The file after the current one, as appenders and the thread that makes it share it. It gets its
+//! blocks soon after the current file came into use, so that a full disk is told early, and its zeros
+//! in step with the use of the current one, so that the device has an even load; an appender that needs
+//! it at once has it at once. It may not touch the current file.
 
-use std::io;
-
-use super::file::{self, LogFile, ZEROS_PIECE_BYTES};
-use crate::disk::{Access, AllocateError, Disk, DiskFile};
+use super::file::LogFile;
+use super::maker::{MakeError, Maker};
 use crate::error::AppendError;
 use crate::sync::{Arc, AtomicBool, Condvar, Duration, Instant, Mutex, Ordering};
 
-/// Directory for files that have no log name yet.
-const MAKING_DIRECTORY: &str = crate::layout::DIRECTORY;
-/// Prefix of their names; what is left of them is removed when the store opens.
-const MAKING_PREFIX: &str = "next-";
-/// Between two tries on a full or failing disk.
+/// Between two tries on a full or failing disk while an appender waits for the file.
 const RETRY: Duration = Duration::from_millis(250);
-/// Zeros are written ahead in steps of this size, each synced, so that no flush of the current
-/// file finds the device busy for long.
-const ZEROS_STEP_BYTES: u64 = 4 << 20;
-/// How log files are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Writing {
-    /// Through a map of a file whose blocks are all allocated.
-    Mapped,
-    /// By `pwrite`, because the file system cannot promise the blocks of a map.
-    Positioned,
+/// The same while nobody does: each try takes all space that is left for a moment.
+const RETRY_AT_EASE: Duration = Duration::from_secs(5);
+/// The next file is begun when this part of the current one is used, and has all of its zeros when the
+/// same part of it is left: one sixteenth.
+const MARGIN_PART: u64 = 16;
+
+/// The position up to which appends must have come before the file at `base` gets the zeros from
+/// `offset` on: while the current file is used from its first margin to its last, the next one is
+/// filled from end to end.
+pub(super) fn due_at(base: u64, file_bytes: u64, offset: u64) -> u64 {
+    let margin = file_bytes / MARGIN_PART;
+    base - file_bytes + margin + offset / MARGIN_PART * (MARGIN_PART - 2)
 }
 
 /// The next file as the appenders and the allocating thread share it.
@@ -58,23 +54,20 @@ pub(super) struct Ticket {
     deadline: Instant,
 }
 
+/// What the thread does next with a file that lacks zeros.
+enum Turn {
+    /// Fills the next step.
+    Fill,
+    /// Leaves it as it is: an appender stands still.
+    Finish,
+    /// Gives it up: the thread is to end.
+    GiveUp,
+}
+
 #[derive(Debug, Clone)]
 enum Refusal {
     Full { available_bytes: u64 },
     Error,
-}
-
-/// Why a log file could not be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum MakeError {
-    #[error("no space for {bytes} bytes ({available_bytes} available)")]
-    Full { bytes: u64, available_bytes: u64 },
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        action: &'static str,
-        path: String,
-        source: io::Error,
-    },
 }
 
 impl NextFile {
@@ -148,27 +141,89 @@ impl NextFile {
         state.urgent && matches!(state.refused, Some(Refusal::Full { .. }))
     }
 
-    fn is_urgent(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.state.lock().urgent
+    /// Whether the last try to make the file failed.
+    #[cfg(test)]
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.lock().refused.is_some()
     }
 
     /// Body of the allocating thread: makes a file whenever `base` says where one is missing, and
-    /// hands it to `install`.
+    /// hands it to `install`. `reached` says whether appends have come to a position; if they have
+    /// not, it sees to it that the file is asked for again there.
     pub(crate) fn run(
         &self,
         maker: &Maker,
         base: impl Fn() -> Option<u64>,
+        reached: impl Fn(u64) -> bool,
         install: impl Fn(Arc<LogFile>),
     ) {
         while self.await_request() {
             // The request was taken before this look: one that comes later is not lost.
             let Some(base) = base() else { continue };
-            match maker.make(base, || self.is_urgent()) {
-                Ok(file) => {
+            match self.make(maker, base, &reached) {
+                Ok(Some(file)) => {
                     install(file);
                     self.note_made();
                 }
+                // The thread ends. The next start begins anew, so that no file is half filled.
+                Ok(None) => {}
                 Err(error) => self.note_refusal(&error),
+            }
+        }
+    }
+
+    /// Makes a file and fills it in step with the use of the current one; `None` when the thread is
+    /// to end before it is full.
+    fn make(
+        &self,
+        maker: &Maker,
+        base: u64,
+        reached: &impl Fn(u64) -> bool,
+    ) -> Result<Option<Arc<LogFile>>, MakeError> {
+        let mut file = maker.begin(base)?;
+        let mut rested = Instant::now();
+        while let Some(offset) = file.next_step() {
+            let due = due_at(base, self.file_bytes, offset);
+            match self.await_turn(rested, || reached(due)) {
+                Turn::Fill => {
+                    let began = Instant::now();
+                    file.fill_step()?;
+                    // Leave the device at least half of the time to the flushes that people wait for.
+                    rested = Instant::now() + began.elapsed();
+                }
+                Turn::Finish => break,
+                Turn::GiveUp => return Ok(None),
+            }
+        }
+        file.finish().map(Some)
+    }
+
+    /// Waits until the next step of zeros is due and the thread has `rested`, or until there is no
+    /// time for it.
+    fn await_turn(&self, rested: Instant, is_due: impl Fn() -> bool) -> Turn {
+        let mut state = self.state.lock();
+        if matches!(state.refused, Some(Refusal::Full { .. })) {
+            // It has its blocks: nobody is refused any more.
+            state.end_refusal();
+        }
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Turn::GiveUp;
+            }
+            if state.urgent {
+                return Turn::Finish;
+            }
+            if Instant::now() < rested {
+                self.changed.wait_until(&mut state, rested);
+                continue;
+            }
+            // Taken before the look, as above. Nobody asks for this lock while holding appends.
+            state.wanted = false;
+            if is_due() {
+                return Turn::Fill;
+            }
+            while !state.wanted && !state.urgent && !self.stop.load(Ordering::Relaxed) {
+                self.changed.wait(&mut state);
             }
         }
     }
@@ -187,9 +242,7 @@ impl NextFile {
         let mut state = self.state.lock();
         state.made += 1;
         state.urgent = false;
-        if state.refused.take().is_some() {
-            tracing::info!("the next commit-log file is there: appends resume");
-        }
+        state.end_refusal();
         self.changed.notify_all();
     }
 
@@ -208,160 +261,16 @@ impl NextFile {
         state.wanted = true;
         self.changed.notify_all();
         if !self.stop.load(Ordering::Relaxed) {
-            self.changed.wait_for(&mut state, RETRY);
+            let rest = if state.urgent { RETRY } else { RETRY_AT_EASE };
+            self.changed.wait_for(&mut state, rest);
         }
     }
 }
 
-/// Makes log files.
-#[derive(Debug)]
-pub(crate) struct Maker {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) file_bytes: u64,
-    pub(crate) writing: Writing,
-    pub(crate) access: Access,
-    /// Whether zeros are written ahead.
-    pub(crate) zeros: bool,
-}
-
-impl Maker {
-    /// Makes the file that begins at `base`, with a durable name. Zeros are written ahead until
-    /// `hurry` says that somebody waits.
-    pub(crate) fn make(
-        &self,
-        base: u64,
-        hurry: impl Fn() -> bool,
-    ) -> Result<Arc<LogFile>, MakeError> {
-        let making = format!("{MAKING_DIRECTORY}/{MAKING_PREFIX}{base}");
-        let outcome = self.make_as(&making, base, hurry);
-        if outcome.is_err() {
-            // Give back what a full disk gave in part; nothing depends on the removal.
-            let _ = self.disk.remove(&making);
-        }
-        outcome
-    }
-
-    fn make_as(
-        &self,
-        making: &str,
-        base: u64,
-        hurry: impl Fn() -> bool,
-    ) -> Result<Arc<LogFile>, MakeError> {
-        let fail = |action| {
-            let path = making.to_owned();
-            move |source: io::Error| self.refused(action, path, source)
-        };
-        match self.disk.remove(making) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            other => other.map_err(fail("remove the leftover"))?,
-        }
-        let file = self.disk.create_new(making).map_err(fail("create"))?;
-        self.give_blocks(&file, making)?;
-        let log_file = match self.writing {
-            Writing::Mapped => {
-                LogFile::mapped(base, self.file_bytes, Arc::clone(&file), self.access)
-                    .map_err(fail("map"))?
-            }
-            Writing::Positioned => LogFile::unmapped(base, self.file_bytes, Arc::clone(&file)),
-        };
-        if self.zeros {
-            self.write_zeros(&log_file, &hurry)
-                .map_err(fail("write zeros to"))?;
-        }
-        // The size before the name: a log name never stands for a short file.
-        file.sync_data().map_err(fail("sync"))?;
-        self.disk
-            .rename(making, log_file.path())
-            .map_err(fail("rename"))?;
-        for directory in [file::DIRECTORY, MAKING_DIRECTORY] {
-            self.disk
-                .sync_dir(directory)
-                .map_err(fail("sync the directory of"))?;
-        }
-        Ok(Arc::new(log_file))
-    }
-
-    fn give_blocks(&self, file: &Arc<dyn DiskFile>, making: &str) -> Result<(), MakeError> {
-        let io = |action, source| self.refused(action, making.to_owned(), source);
-        match self.writing {
-            Writing::Mapped => file.allocate(self.file_bytes).map_err(|e| match e {
-                AllocateError::NoSpace { bytes } => MakeError::Full {
-                    bytes,
-                    available_bytes: self.available(),
-                },
-                AllocateError::Unsupported => io("allocate", io::ErrorKind::Unsupported.into()),
-                AllocateError::Io(e) => io("allocate", e),
-            }),
-            Writing::Positioned => {
-                // Blocks cannot be set aside, but a disk that is full now can be told from one
-                // that has room.
-                let available_bytes = self.available();
-                if available_bytes < self.file_bytes {
-                    return Err(MakeError::Full {
-                        bytes: self.file_bytes,
-                        available_bytes,
-                    });
-                }
-                file.set_len(self.file_bytes)
-                    .map_err(|e| io("set the length of", e))
-            }
+impl State {
+    fn end_refusal(&mut self) {
+        if self.refused.take().is_some() {
+            tracing::info!("the next commit-log file can be made again: appends go on");
         }
     }
-
-    fn write_zeros(&self, file: &LogFile, hurry: &impl Fn() -> bool) -> io::Result<()> {
-        if !file.is_mapped() {
-            return Ok(());
-        }
-        let zeros = [0; ZEROS_PIECE_BYTES];
-        let mut offset = 0;
-        while offset < self.file_bytes && !hurry() {
-            let began = Instant::now();
-            let step_end = (offset + ZEROS_STEP_BYTES).min(self.file_bytes);
-            while offset < step_end {
-                let len = zeros.len().min((step_end - offset) as usize);
-                file.file().write_at(&zeros[..len], offset)?;
-                offset += len as u64;
-            }
-            file.file().sync_data()?;
-            // Leave the device at least half of the time to the flushes that people wait for.
-            let mut rest = began.elapsed();
-            while rest > Duration::ZERO && !hurry() {
-                let nap = rest.min(Duration::from_millis(5));
-                crate::sync::sleep(nap);
-                rest -= nap;
-            }
-        }
-        Ok(())
-    }
-
-    fn available(&self) -> u64 {
-        self.disk.space().map_or(0, |space| space.available_bytes)
-    }
-
-    fn refused(&self, action: &'static str, path: String, source: io::Error) -> MakeError {
-        if matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ) {
-            return MakeError::Full {
-                bytes: self.file_bytes,
-                available_bytes: self.available(),
-            };
-        }
-        MakeError::Io {
-            action,
-            path: self.disk.display(&path),
-            source,
-        }
-    }
-}
-
-/// Removes what a stop in the middle of [`Maker::make`] left.
-pub(crate) fn remove_leftovers(disk: &dyn Disk) -> io::Result<()> {
-    for name in disk.list(MAKING_DIRECTORY)? {
-        if name.starts_with(MAKING_PREFIX) {
-            disk.remove(&format!("{MAKING_DIRECTORY}/{name}"))?;
-        }
-    }
-    Ok(())
 }

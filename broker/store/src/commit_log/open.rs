@@ -12,7 +12,8 @@ use super::failure::Failure;
 use super::file::{self, LogFile};
 use super::files::LogFiles;
 use super::flush::{FloorKeeper, touch_lead};
-use super::next_file::{self, MakeError, Maker, NextFile, Writing};
+use super::maker::{self, MakeError, Maker, Writing};
+use super::next_file::NextFile;
 use super::recover::{self, End};
 use super::staged::Staged;
 use super::stats::Counters;
@@ -56,7 +57,7 @@ impl OpenedLog {
             "create the directory",
             disk.display(file::DIRECTORY),
         ))?;
-        next_file::remove_leftovers(&**disk).map_err(OpenError::io(
+        maker::remove_leftovers(&**disk).map_err(OpenError::io(
             "remove leftovers in",
             disk.display(crate::layout::DIRECTORY),
         ))?;
@@ -297,11 +298,11 @@ fn access(flush: FlushMode) -> Access {
 /// can allocate.
 fn make_first(maker: &mut Maker, base: u64) -> Result<Arc<LogFile>, OpenError> {
     // Without zeros ahead: a start should not take as long as writing a whole file.
-    let mut made = maker.make(base, || true);
+    let mut made = maker.make(base);
     if matches!(&made, Err(MakeError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported)
     {
         maker.writing = Writing::Positioned;
-        made = maker.make(base, || true);
+        made = maker.make(base);
     }
     made.map_err(|e| match e {
         MakeError::Full { bytes, .. } => OpenError::NoSpace {

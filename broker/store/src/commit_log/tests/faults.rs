@@ -11,7 +11,12 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_recovers() {
         SyncFailure::CorruptsDirty,
     ] {
         let disk = SimDisk::new();
-        let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
+        // So large that no next file is made, whose syncs could fail instead.
+        let options = StoreOptions {
+            commit_log_file_bytes: 16 * FILE_BYTES,
+            ..options(FlushMode::Sync)
+        };
+        let log = TestLog::open_with(&disk, &options).unwrap();
         // The page after the acknowledged one: a device that ruins a page ruins all that is in it.
         let acknowledged = log.append("t", 0, &[1; 5000]).unwrap();
         log.await_flushed(acknowledged.durable_at);
@@ -27,14 +32,14 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_recovers() {
         assert_eq!(log.records().len(), 1, "reads go on up to readable");
         drop(log);
         // The page cache still shows the second record, whether or not the device has it.
-        let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
+        let log = TestLog::open_with(&disk, &options).unwrap();
         let shown = log.records().len();
         assert!(shown >= 1);
         // What readers see now, a power cut must not take back.
         for seed in 0..crate::disk::sim::repeated(20) {
             let image = disk.crash(seed);
             assert!(
-                TestLog::open(&image, FlushMode::Sync)
+                TestLog::open_with(&image, &options)
                     .unwrap()
                     .records()
                     .len()

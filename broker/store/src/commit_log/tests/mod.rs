@@ -7,6 +7,7 @@ mod faults;
 mod flush;
 #[cfg(loom)]
 mod model;
+mod pace;
 mod power;
 mod recovery;
 mod staged;

@@ -184,7 +184,7 @@ fn a_file_made_ahead_is_dropped_at_an_unclean_start_and_the_log_goes_on() {
     let next = super::super::file::path_of(FILE_BYTES);
     let disk = SimDisk::new();
     let log = TestLog::open(&disk, FlushMode::Sync).unwrap();
-    while log.log.watermarks().appended() < FILE_BYTES / 2 {
+    while log.log.watermarks().appended() < FILE_BYTES / 16 * 15 {
         log.append("t", 0, &[5; 1000]).unwrap();
     }
     await_that("the next file is there", || disk.exists(&next).unwrap());

@@ -2,13 +2,12 @@
 //! consumers that read from the start of a log of which memory holds but a part. The broker runs in a memory control
 //! group of its own, page cache included, so that old means on the device.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mainstem_load::{Connection, EndToEndArgs, Latency, Load, ProduceArgs, requests};
 
+use super::group::Group;
 use super::many_topics::{load, produce};
 use super::{Place, SMALL_INDEX, Standalone};
 use crate::measure::{Spread, alternate, need_space};
@@ -44,37 +43,6 @@ pub struct ColdReadersArgs {
 
 const OLD_QUEUES: u32 = 4;
 const OLD_BYTES: usize = 4096;
-
-/// A group for another process, by the first version of control groups.
-struct Group(PathBuf);
-
-impl Group {
-    fn new(mib: u64) -> io::Result<Self> {
-        let controller = Path::new("/sys/fs/cgroup/memory");
-        let path = controller.join(format!("mainstem-bench-broker-{}", std::process::id()));
-        let make = || {
-            fs::create_dir(&path)?;
-            fs::write(path.join("memory.limit_in_bytes"), (mib << 20).to_string())
-        };
-        make().map_err(|e| {
-            io::Error::new(
-                e.kind(),
-                format!(
-                    "memory cannot be limited here, which needs root and cgroup v1 at {}: {e}",
-                    controller.display()
-                ),
-            )
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // An empty group that is left behind does no harm.
-        let _ = fs::remove_dir(&self.0);
-    }
-}
 
 /// Reads the old queues from their start, again and again; bytes received.
 fn lag(broker: &str, lane: u32, running: &AtomicBool) -> io::Result<u64> {
@@ -163,7 +131,7 @@ pub fn run(args: &ColdReadersArgs) -> io::Result<()> {
     let group = Group::new(args.memory_mib)?;
     let flush = format!("flushDiskType={}_FLUSH", args.mode.to_uppercase());
     let settings = [flush.as_str(), SMALL_INDEX[0], SMALL_INDEX[1]];
-    let broker = Standalone::start_in(&program, dir.path(), &settings, Some(&group.0))?;
+    let broker = Standalone::start_in(&program, dir.path(), &settings, Some(group.path()))?;
     load(ProduceArgs {
         size: OLD_BYTES,
         ..produce(
@@ -211,8 +179,7 @@ pub fn run(args: &ColdReadersArgs) -> io::Result<()> {
         ]);
     }
     print!("{table}");
-    let used = fs::read_to_string(group.0.join("memory.max_usage_in_bytes")).unwrap_or_default();
-    eprintln!("most memory in use: {used} bytes");
+    eprintln!("most memory in use: {} bytes", group.most_used().trim());
     drop(broker);
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::group::{Group, MemoryArgs};
 use super::many_topics::{load, produce};
 use super::{Place, SMALL_INDEX, Standalone, disk_mib, drop_all_caches};
 use crate::measure::{Spread, alternate, need_space};
@@ -33,6 +34,8 @@ pub struct ManyQueuesArgs {
     /// Also open after the page cache of the whole machine was emptied, as root
     #[arg(long)]
     cold: bool,
+    #[command(flatten)]
+    memory: MemoryArgs,
     #[command(flatten)]
     place: Place,
 }
@@ -61,14 +64,17 @@ fn checkpoint(data: &Path) -> Option<(Vec<u8>, std::time::SystemTime)> {
 pub fn run(args: &ManyQueuesArgs) -> io::Result<()> {
     let program = args.place.program()?;
     let all = u64::from(args.topics) * u64::from(args.queues);
-    let messages = (args.rounds as u64 + 1) * 2 * args.count + all;
+    let messages = (args.rounds as u64 + 1) * 2 * args.count + all + args.memory.messages();
     need_space(&args.place.dir, messages * 1400 + all * 8192 + (1 << 30))?;
     println!("{}", args.place.machine());
     let dir = args.place.scratch("many-queues")?;
     let data = dir.path().join("data");
     let flush = format!("flushDiskType={}_FLUSH", args.mode.to_uppercase());
     let settings = [flush.as_str(), SMALL_INDEX[0], SMALL_INDEX[1]];
-    let broker = Standalone::start(&program, dir.path(), &settings)?;
+    let group = args.memory.group()?;
+    let inside = group.as_ref().map(Group::path);
+    let broker = Standalone::start_in(&program, dir.path(), &settings, inside)?;
+    args.memory.fill(&broker)?;
 
     let began = Instant::now();
     produce(&broker, "m", args.topics, args.queues, 0, true)

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use mainstem_load::{Load, Outcome, ProduceArgs, Target};
 
+use super::group::{Group, MemoryArgs};
 use super::{Place, Standalone};
 use crate::measure::{Spread, alternate, need_space};
 use crate::table::Table;
@@ -28,6 +29,8 @@ pub struct ManyTopicsArgs {
     /// Rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    #[command(flatten)]
+    memory: MemoryArgs,
     #[command(flatten)]
     place: Place,
 }
@@ -93,10 +96,16 @@ pub fn run(args: &ManyTopicsArgs) -> io::Result<()> {
     ]);
     for mode in &args.mode {
         let runs = args.topics.len() as u64 * (args.rounds as u64 + 1);
-        need_space(&args.place.dir, (runs * args.count * 1400) + (1 << 30))?;
+        need_space(
+            &args.place.dir,
+            (runs * args.count + args.memory.messages()) * 1400 + (1 << 30),
+        )?;
         let dir = args.place.scratch("many-topics")?;
         let flush = format!("flushDiskType={}_FLUSH", mode.to_uppercase());
-        let broker = Standalone::start(&program, dir.path(), &[&flush])?;
+        let group = args.memory.group()?;
+        let inside = group.as_ref().map(Group::path);
+        let broker = Standalone::start_in(&program, dir.path(), &[&flush], inside)?;
+        args.memory.fill(&broker)?;
         let mut created = Vec::new();
         for &topics in &args.topics {
             let name = format!("t{topics}");

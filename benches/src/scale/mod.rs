@@ -4,6 +4,7 @@
 
 mod cold_readers;
 mod frames;
+mod group;
 mod idle;
 mod many_queues;
 mod many_topics;
@@ -18,6 +19,7 @@ pub use cold_readers::{ColdReadersArgs, run as cold_readers};
 pub use idle::{IdleArgs, run as idle};
 pub use many_queues::{ManyQueuesArgs, run as many_queues};
 pub use many_topics::{ManyTopicsArgs, run as many_topics};
+use many_topics::{load, produce};
 pub use parked::{ParkedArgs, run as parked};
 pub use process::{NameServerProcess, Standalone};
 pub use routes::{RoutesArgs, run as routes};

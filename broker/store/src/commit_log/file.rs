@@ -145,6 +145,14 @@ impl LogFile {
         Ok(())
     }
 
+    /// Takes a range that was written through the map out of it, before it is synced.
+    pub(super) fn take_from_map(&self, from: u64, to: u64) {
+        if let Some(region) = &self.region {
+            let len = (to - from) as usize;
+            region.take_from_map(self.offset(from, len), len);
+        }
+    }
+
     /// Makes the bytes of a range durable.
     pub(super) fn sync(&self, from: u64, to: u64) -> io::Result<()> {
         let len = (to - from) as usize;

@@ -204,7 +204,11 @@ impl CommitLog {
                     "no log file holds position {position}, which is to be flushed"
                 ));
             };
-            file.sync(position, to.min(file.end())).map_err(|e| {
+            let end = to.min(file.end());
+            if self.marks.flush_mode() == FlushMode::Async {
+                file.take_from_map(position, end);
+            }
+            file.sync(position, end).map_err(|e| {
                 format!("the sync of {} failed: {e}", self.disk.display(file.path()))
             })?;
             position = file.end();

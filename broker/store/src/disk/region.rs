@@ -113,10 +113,7 @@ impl Region {
     pub(super) fn sync(&self, offset: usize, len: usize) -> Option<io::Result<()>> {
         self.check(offset, len);
         match &self.backing {
-            Backing::Map { map, .. } => {
-                Self::take_from_map(map, offset, len);
-                Some(map.flush_range(offset, len))
-            }
+            Backing::Map { map, .. } => Some(map.flush_range(offset, len)),
             Backing::Heap { .. } => None,
         }
     }
@@ -124,7 +121,11 @@ impl Region {
     /// Takes the pages of a range that is about to be synced out of the map; whoever touches one again maps it anew.
     /// A sync interrupts the other processors for each page that may be written through a map; this does so once for
     /// all of them. The page in which the range ends stays, for it is being written.
-    fn take_from_map(map: &MmapRaw, offset: usize, len: usize) {
+    pub(crate) fn take_from_map(&self, offset: usize, len: usize) {
+        self.check(offset, len);
+        let Backing::Map { map, .. } = &self.backing else {
+            return;
+        };
         let begin = offset / PAGE_BYTES * PAGE_BYTES;
         let end = (offset + len) / PAGE_BYTES * PAGE_BYTES;
         if begin == end {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mainstem_benches::appends::{self, AppendArgs, FlushBytesArgs, RollArgs};
+use mainstem_benches::appends::{
+    self, AppendArgs, FlushBytesArgs, RecycleArgs, ReserveArgs, RollArgs,
+};
 use mainstem_benches::copies::{self, CopiesArgs};
 use mainstem_benches::instructions::{self, InstructionsArgs};
 use mainstem_benches::kafka::explain::{self, ExplainArgs};
@@ -38,6 +40,10 @@ enum Benchmark {
     Roll(RollArgs),
     /// What the device takes for each flush, over a whole log file
     FlushBytes(FlushBytesArgs),
+    /// An append lock that copies the record against one that only reserves its place
+    Reserve(ReserveArgs),
+    /// The next log file made new against an expired one under a new name, and filling either
+    Recycle(RecycleArgs),
     /// The append lock: spinning against parking, by threads, flush mode and size
     Locks(LocksArgs),
     /// Send a file to a socket by read and write, mmap, sendfile and splice
@@ -81,6 +87,8 @@ fn run(benchmark: Benchmark) -> Result<(), Box<dyn std::error::Error>> {
         Benchmark::Append(args) => appends::append(&args)?,
         Benchmark::Roll(args) => appends::roll(&args)?,
         Benchmark::FlushBytes(args) => appends::flush_bytes(&args)?,
+        Benchmark::Reserve(args) => appends::reserve(&args)?,
+        Benchmark::Recycle(args) => appends::recycle(&args)?,
         Benchmark::Losses(args) => losses::run(&args)?,
         Benchmark::Explain(args) => print!("{}", explain::run(&args)?),
         Benchmark::Report(args) => report::run(&args)?,

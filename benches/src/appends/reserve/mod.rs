@@ -1,6 +1,6 @@
 //! `reserve`: the append lock that places and copies a record, as the store's does, against one that only reserves position
 //! and queue offset, with the copy outside of it and publication in order. A prototype in memory, which the store does not
-//! have; every published byte of it is checked.
+//! have; every record that it published is looked at, and the checksums of some.
 
 mod log;
 mod run;

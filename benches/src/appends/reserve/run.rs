@@ -1,5 +1,6 @@
 //! One run: threads that encode and append until the memory is full or the time is over, with samples of what is published
-//! meanwhile and a walk over all of it afterwards. Promises to fail when any published byte is not what was appended.
+//! meanwhile and a walk over all of it afterwards. Promises to fail when a published record is not at its place and in its queue's order, or one of
+//! those whose checksum is computed is not whole.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -2,7 +2,8 @@
 # Mainstem, the real Apache RocketMQ and the real Kafka as servers on this machine, under the same load:
 #
 #   compare.sh [--quick] [--peers mainstem,apache,kafka] [--flush async,sync] [--count 200000] [--warm 1500000] [--size 1024]
-#              [--topics 1,100,1000] [--rates 5000,20000] [--seconds 10] [--rounds 3] [--dir DIR] [--out FILE]
+#              [--topics 1,100,1000] [--rates 5000,20000] [--seconds 10] [--rounds 3] [--memory-mib MIB]
+#              [--dir DIR] [--out FILE]
 #
 # Mainstem and Apache get the same bytes from `mainstem bench`, load by load in turns: who is not measured is stopped (SIGSTOP), so that
 # it costs nothing. Kafka has another protocol and is loaded by its own client library (KafkaLoad.java), so its rows are what its users
@@ -10,13 +11,15 @@
 # each of --rates and at half of what the same server took as fast as it goes. Each load is run in --rounds (or ROUNDS), every second one
 # backwards; medians are shown with the least and the greatest. --quick is for trying it: a fifth of the messages and of the warm-up. A peer
 # that cannot run here is named and left out.
+# With --memory-mib all servers and their page cache share a control group of so much memory (root, cgroup v1): new pages of files then come
+# from old ones, as on a machine that has run for a while, while fresh ones cost a virtual machine many times as much.
 # Prints a Markdown page, or writes it to FILE; each result as JSON is kept in DIR/results. Servers and data are gone at the end.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-peers=mainstem,apache,kafka flushes=async,sync count=200000 warm=1500000 size=1024 topics=1,100,1000 rates=5000,20000 seconds=10 rounds=${ROUNDS:-3} dir='' out=''
+peers=mainstem,apache,kafka flushes=async,sync count=200000 warm=1500000 size=1024 topics=1,100,1000 rates=5000,20000 seconds=10 rounds=${ROUNDS:-3} memory_mib='' dir='' out=''
 command="benches/peers/compare.sh${*:+ $*}"
 
-usage() { sed -n '2,15s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,18s/^# \{0,1\}//p' "$0"; }
 number() { case $2 in '' | *[!0-9]*) die "$1 takes a number, not '$2'" ;; esac; }
 
 while [ $# -gt 0 ]; do
@@ -32,6 +35,7 @@ while [ $# -gt 0 ]; do
     --rates) rates=${2:-} ;;
     --seconds) seconds=${2:-} && number "$1" "$seconds" ;;
     --rounds) rounds=${2:-} ;;
+    --memory-mib) memory_mib=${2:-} && number "$1" "$memory_mib" ;;
     --dir) dir=${2:-} ;;
     --out) out=${2:-} ;;
     *) echo "unknown argument $1" >&2 && usage >&2 && exit 2 ;;
@@ -58,6 +62,12 @@ free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
 [ "$free" -ge $((needed + 2048)) ] ||
   die "$work has $free MiB free; this needs $needed MiB and leaves 2048 to others: free some space, lower --warm or --count, or name another --dir"
 
+group=/sys/fs/cgroup/memory/mainstem-compare-$$
+if [ -n "$memory_mib" ]; then
+  mkdir "$group" && echo "${memory_mib}M" > "$group/memory.limit_in_bytes" && echo $$ > "$group/cgroup.procs" ||
+    die "memory cannot be limited here, which needs root and cgroup v1 at /sys/fs/cgroup/memory"
+fi
+
 # Process ids and addresses of the servers that run.
 declare -A pids=() brokers=()
 round=1
@@ -74,7 +84,11 @@ stop_all() {
   finish "$work/mainstem.pid"
   rm -rf "$work/apache" "$work/kafka" "$work/mainstem"
 }
-cleanup() { stop_all; [ -n "$dir" ] || rm -rf "$work"; }
+cleanup() {
+  stop_all
+  [ -n "$dir" ] || rm -rf "$work"
+  [ ! -d "$group" ] || { echo $$ > "${group%/*}/cgroup.procs"; rmdir "$group"; } || true
+}
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
@@ -314,6 +328,7 @@ page() {
   echo "loops from the intended send to the answer, else from the request to its answer; \"consume all\" is per pull. Rounds of each load: $rounds, of"
   echo "$count messages, open loops of $seconds seconds; medians, with the least and the greatest in brackets. The server CPU of Kafka's rows over"
   echo "many topics includes their creation in the first round."
+  [ -z "$memory_mib" ] || echo "All servers and their page cache shared $memory_mib MiB, so that new pages came from old ones."
   echo
   echo "| server | flush | load | messages/s | MB/s | p50 us | p99 us | p99.9 us | p99.99 us | server CPU us/message | anonymous MiB |"
   echo "|---|---|---|---|---|---|---|---|---|---|---|"

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
@@ -39,10 +38,10 @@ impl Log {
                     .with_writer(stderr),
             )
         };
-        let lines = lines.with_filter(LimitRepeats(Arc::clone(&repeats)));
         // Only a second start in one process can fail, and then a log is running already.
         let _ = tracing_subscriber::registry()
             .with(filter)
+            .with(LimitRepeats(Arc::clone(&repeats)))
             .with(lines)
             .try_init();
         Log {
@@ -114,19 +113,12 @@ impl Repeats {
     }
 }
 
-/// Leaves out warnings and errors from a place that has filled its window.
+/// Leaves out warnings and errors from a place that has filled its window. A layer and no layer's filter: in a
+/// debug build, the first line that such a filter leaves out is a panic of the thread that wrote it.
 struct LimitRepeats(Arc<Repeats>);
 
-impl<S: Subscriber> Filter<S> for LimitRepeats {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
-    }
-
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::always()
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+impl<S: Subscriber> Layer<S> for LimitRepeats {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
         *metadata.level() > Level::WARN || self.0.allows(metadata.name(), Instant::now())
     }
@@ -134,6 +126,7 @@ impl<S: Subscriber> Filter<S> for LimitRepeats {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -152,5 +145,36 @@ mod tests {
             repeats.allows("a.rs:1", start + WINDOW),
             "the next window begins anew"
         );
+    }
+
+    #[derive(Default)]
+    struct Seen(Arc<Mutex<Vec<Level>>>);
+
+    impl<S: Subscriber> Layer<S> for Seen {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_left_out_harms_neither_its_thread_nor_the_lines_after_it() {
+        let seen = Seen::default();
+        let levels = Arc::clone(&seen.0);
+        let (filter, _handle) = reload::Layer::new(LevelFilter::INFO);
+        let log = tracing_subscriber::registry()
+            .with(filter)
+            .with(LimitRepeats(Arc::default()))
+            .with(seen);
+        tracing::subscriber::with_default(log, || {
+            for _ in 0..2 * REPEATS_PER_WINDOW {
+                tracing::warn!("the same place again");
+            }
+            tracing::error!("another place");
+            tracing::info!("and another");
+        });
+        let levels = levels.lock().unwrap();
+        let count = |level| levels.iter().filter(|l| **l == level).count();
+        assert_eq!(count(Level::WARN), REPEATS_PER_WINDOW as usize);
+        assert_eq!((count(Level::ERROR), count(Level::INFO)), (1, 1));
     }
 }

@@ -63,11 +63,6 @@ free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
   die "$work has $free MiB free; this needs $needed MiB and leaves 2048 to others: free some space, lower --warm or --count, or name another --dir"
 
 group=/sys/fs/cgroup/memory/mainstem-compare-$$
-if [ -n "$memory_mib" ]; then
-  mkdir "$group" && echo "${memory_mib}M" > "$group/memory.limit_in_bytes" && echo $$ > "$group/cgroup.procs" ||
-    die "memory cannot be limited here, which needs root and cgroup v1 at /sys/fs/cgroup/memory"
-fi
-
 # Process ids and addresses of the servers that run.
 declare -A pids=() brokers=()
 round=1
@@ -91,6 +86,11 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+if [ -n "$memory_mib" ]; then
+  mkdir "$group" && echo "${memory_mib}M" > "$group/memory.limit_in_bytes" && echo $$ > "$group/cgroup.procs" ||
+    die "memory cannot be limited here, which needs root and cgroup v1 at /sys/fs/cgroup/memory"
+fi
 
 mainstem=${MAINSTEM_BIN:-}
 if [ -z "$mainstem" ]; then
@@ -328,7 +328,7 @@ page() {
   echo "loops from the intended send to the answer, else from the request to its answer; \"consume all\" is per pull. Rounds of each load: $rounds, of"
   echo "$count messages, open loops of $seconds seconds; medians, with the least and the greatest in brackets. The server CPU of Kafka's rows over"
   echo "many topics includes their creation in the first round."
-  [ -z "$memory_mib" ] || echo "All servers and their page cache shared $memory_mib MiB, so that new pages came from old ones."
+  [ -z "$memory_mib" ] || echo "All servers and their page cache shared $memory_mib MiB, so that new pages come from old ones once it is full."
   echo
   echo "| server | flush | load | messages/s | MB/s | p50 us | p99 us | p99.9 us | p99.99 us | server CPU us/message | anonymous MiB |"
   echo "|---|---|---|---|---|---|---|---|---|---|---|"

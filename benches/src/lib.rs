@@ -11,6 +11,7 @@ pub mod layout;
 pub mod locks;
 pub mod measure;
 pub mod plot;
+pub mod record;
 pub mod report;
 pub mod results;
 pub mod scale;

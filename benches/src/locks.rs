@@ -2,17 +2,16 @@
 //! flush modes. Goes through the store's own options; promises that both locks get the same appends in turns.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use mainstem_record::NewRecord;
 use mainstem_store::{FlushMode, LockKind, Store, StoreOptions};
 
 use crate::layout::Mode;
 use crate::measure::{Counters, Machine, Scope, Scratch, Spread, need_space};
+use crate::record::plain;
 use crate::table::Table;
 
 /// One point of the study.
@@ -161,7 +160,6 @@ fn append_until(
 ) -> io::Result<(Histogram<u64>, Counters)> {
     let body = vec![b'x'; cell.size];
     let topic = format!("topic-{number}");
-    let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
     let mut latency = histogram();
     let mut batch = store.batch();
     let counters = Counters::read(Scope::Thread);
@@ -171,19 +169,7 @@ fn append_until(
         if deadline.is_some_and(|deadline| start > deadline) {
             break;
         }
-        let record = NewRecord {
-            topic: &topic,
-            queue_id: i % QUEUES,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 0,
-            born_host: host,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: &body,
-            properties: b"",
-        };
+        let record = plain(&topic, i % QUEUES, &body);
         let placed = batch.append(&record).map_err(io::Error::other)?;
         batch.kick();
         if deadline.is_some()

@@ -3,15 +3,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use mainstem_record::NewRecord;
 use mainstem_store::{FlushMode, Store, StoreOptions};
 
 use crate::layout::Mode;
+use crate::record::plain;
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 /// Queues of each thread's topic.
@@ -98,24 +97,11 @@ impl Load {
     ) -> io::Result<()> {
         let body = vec![b'a'; self.size];
         let topic = format!("topic-{number}");
-        let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
         let mut batch = store.batch();
         let mut under_way = VecDeque::with_capacity(self.window);
         let mut queue_id = 0;
         while left.fetch_sub(1, Ordering::Relaxed) > 0 {
-            let record = NewRecord {
-                topic: &topic,
-                queue_id,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp_ms: 0,
-                born_host: host,
-                store_host: host,
-                reconsume_times: 0,
-                prepared_transaction_offset: 0,
-                body: &body,
-                properties: b"",
-            };
+            let record = plain(&topic, queue_id, &body);
             queue_id = (queue_id + 1) % QUEUES;
             let start = Instant::now();
             let placed = batch.append(&record).map_err(io::Error::other)?;

@@ -3,14 +3,14 @@
 //! those of others; cold ones have left memory. Figures are the sender's alone.
 
 use std::io::{self, IoSlice, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 
-use mainstem_record::NewRecord;
 use mainstem_store::{FlushMode, ReadLimits, RecordSlice, Store, StoreOptions};
 
 use super::{Cache, Transfer, timed_to_a_reader};
 use crate::measure::{Scratch, Spread, drop_page_cache, need_space};
+use crate::record::plain;
 use crate::table::Table;
 
 /// How a pull's records lie in the log.
@@ -143,23 +143,10 @@ fn open(dir: &Path) -> io::Result<Store> {
 
 fn write(store: &Store, topics: u64, messages: u64) -> io::Result<()> {
     let body = vec![b'm'; BODY_BYTES as usize];
-    let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
     let topics: Vec<String> = (0..topics).map(|i| format!("topic-{i}")).collect();
     let mut batch = store.batch();
     for topic in topics.iter().cycle().take(messages as usize) {
-        let record = NewRecord {
-            topic,
-            queue_id: 0,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 0,
-            born_host: host,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: &body,
-            properties: b"",
-        };
+        let record = plain(topic, 0, &body);
         batch.append(&record).map_err(io::Error::other)?;
     }
     batch.finish();

@@ -2,11 +2,12 @@
 
 use std::hint::black_box;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use mainstem_record::NewRecord;
 use mainstem_store::{FlushMode, Store, StoreOptions};
+
+use crate::record::plain;
 
 /// Body bytes, as in every other figure.
 const BODY_BYTES: usize = 1024;
@@ -18,19 +19,9 @@ const FILE_BYTES: u64 = 64 << 20;
 const QUEUES: i32 = 4;
 
 fn record(body: &[u8], queue_id: i32) -> NewRecord<'_> {
-    let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
     NewRecord {
-        topic: "bench",
-        queue_id,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp_ms: 0,
-        born_host: host,
-        store_host: host,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
         properties: PROPERTIES,
+        ..plain("bench", queue_id, body)
     }
 }
 

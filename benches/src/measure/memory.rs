@@ -36,10 +36,56 @@ pub fn memory_bytes() -> u64 {
     kib.unwrap_or(0) << 10
 }
 
+/// A control group that may use so much memory, page cache included; gone with this value.
+#[derive(Debug)]
+pub struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    /// A new group of `mib` MiB; its name ends with `name`, of which each process has one.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] with the reason where the machine has no such controller or does not let us use it.
+    pub fn new(name: &str, mib: u64) -> io::Result<Self> {
+        let path = Path::new(CONTROLLER).join(format!("{GROUP_PREFIX}{name}"));
+        remove_left_behind();
+        fs::create_dir(&path).map_err(|e| unsupported("no group can be made", &e))?;
+        let group = Self(path);
+        fs::write(
+            group.path().join("memory.limit_in_bytes"),
+            (mib << 20).to_string(),
+        )
+        .map_err(|e| unsupported("the group refuses", &e))?;
+        Ok(group)
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // An empty group that is left behind does no harm; what it had in its charge moves to its parent.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn unsupported(what: &str, cause: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!(
+            "memory cannot be limited here: {what}: {cause} (this needs root and the memory controller of cgroup v1 at {CONTROLLER})"
+        ),
+    )
+}
+
 /// A limit on the whole process, for as long as this lives.
 #[derive(Debug)]
 pub struct MemoryLimit {
-    group: PathBuf,
+    /// Goes after the process has left it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only kept alive"))]
+    group: MemoryGroup,
     home: PathBuf,
 }
 
@@ -49,47 +95,31 @@ impl MemoryLimit {
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] with the reason where the machine has no such controller or does not let us use it.
     pub fn enter(mib: u64) -> io::Result<Self> {
-        let unsupported = |what: &str, cause: &dyn std::fmt::Display| {
-            io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!(
-                    "memory cannot be limited here: {what}: {cause} (this needs root and the memory controller of cgroup v1 \
-                     at {CONTROLLER})"
-                ),
-            )
-        };
         let home = own_group().map_err(|e| unsupported("this process's group is unknown", &e))?;
-        let group = Path::new(CONTROLLER).join(group_name());
-        remove_left_behind();
-        fs::create_dir(&group).map_err(|e| unsupported("no group can be made", &e))?;
-        let limit = Self { group, home };
-        fs::write(
-            limit.group.join("memory.limit_in_bytes"),
-            (mib << 20).to_string(),
-        )
-        .and_then(|()| move_to(&limit.group))
-        .map_err(|e| unsupported("the group refuses", &e))?;
-        Ok(limit)
+        let group = MemoryGroup::new(&own_name(), mib)?;
+        move_to(group.path()).map_err(|e| unsupported("the group refuses", &e))?;
+        Ok(Self { group, home })
     }
 }
 
 /// Puts this process back and removes its group, for an end in which the limit is not dropped.
 pub fn leave_memory_limit() {
-    let group = Path::new(CONTROLLER).join(group_name());
+    let group = Path::new(CONTROLLER).join(format!("{GROUP_PREFIX}{}", own_name()));
     if group.exists() {
         // As below; the root takes every process.
         let _ = move_to(Path::new(CONTROLLER)).and_then(|()| fs::remove_dir(&group));
     }
 }
 
-fn group_name() -> String {
-    format!("{GROUP_PREFIX}{}", std::process::id())
+/// The end of the name of this process's own group.
+fn own_name() -> String {
+    std::process::id().to_string()
 }
 
 impl Drop for MemoryLimit {
     fn drop(&mut self) {
-        // An empty group that is left behind does no harm; what it had in its charge moves to its parent.
-        let _ = move_to(&self.home).and_then(|()| fs::remove_dir(&self.group));
+        // A group that still has the process stays, as one that is left behind.
+        let _ = move_to(&self.home);
     }
 }
 
@@ -145,10 +175,11 @@ mod tests {
         let before = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         match MemoryLimit::enter(512) {
             Ok(limit) => {
-                let set = fs::read_to_string(limit.group.join("memory.limit_in_bytes")).unwrap();
+                let set =
+                    fs::read_to_string(limit.group.path().join("memory.limit_in_bytes")).unwrap();
                 assert_eq!(set.trim(), (512u64 << 20).to_string());
                 assert_ne!(fs::read_to_string("/proc/self/cgroup").unwrap(), before);
-                let group = limit.group.clone();
+                let group = limit.group.path().to_owned();
                 drop(limit);
                 assert!(!group.exists());
             }

@@ -15,7 +15,7 @@ pub use device::{Device, DeviceCounters};
 pub use limits::raise_open_file_limit;
 pub use machine::Machine;
 pub use memory::{
-    MemoryLimit, dirty_limit_bytes, drop_page_cache, leave_memory_limit, memory_bytes,
+    MemoryGroup, MemoryLimit, dirty_limit_bytes, drop_page_cache, leave_memory_limit, memory_bytes,
 };
 pub use scratch::Scratch;
 pub use space::{disk_usage, need_space};

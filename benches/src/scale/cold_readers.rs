@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mainstem_load::{Connection, EndToEndArgs, Latency, Load, ProduceArgs, requests};
 
-use super::group::Group;
+use super::group::broker_group;
 use super::many_topics::{load, produce};
 use super::{Place, SMALL_INDEX, Standalone};
 use crate::measure::{Spread, alternate, need_space};
@@ -128,7 +128,7 @@ pub fn run(args: &ColdReadersArgs) -> io::Result<()> {
     need_space(&args.place.dir, (args.old_mib << 20) * 2 + (2 << 30))?;
     println!("{}", args.place.machine());
     let dir = args.place.scratch("cold-readers")?;
-    let group = Group::new(args.memory_mib)?;
+    let group = broker_group(args.memory_mib)?;
     let flush = format!("flushDiskType={}_FLUSH", args.mode.to_uppercase());
     let settings = [flush.as_str(), SMALL_INDEX[0], SMALL_INDEX[1]];
     let broker = Standalone::start_in(&program, dir.path(), &settings, Some(group.path()))?;
@@ -179,7 +179,6 @@ pub fn run(args: &ColdReadersArgs) -> io::Result<()> {
         ]);
     }
     print!("{table}");
-    eprintln!("most memory in use: {} bytes", group.most_used().trim());
     drop(broker);
     Ok(())
 }

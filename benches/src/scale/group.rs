@@ -1,54 +1,14 @@
-//! A control group for a server, page cache included, by the first version of control groups. With the memory that it may
-//! use full, new pages of files come from old ones, as on a machine that has run for a while; fresh ones cost a virtual
-//! machine many times as much, since its host must find them first.
+//! A memory group for a broker, filled before anything is timed. New pages of files then come from old ones, as on a machine
+//! that has run for a while; fresh ones cost a virtual machine many times as much, since its host must find them first.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::{Standalone, load, produce};
+use crate::measure::MemoryGroup;
 
-/// Made empty, gone with this value.
-#[derive(Debug)]
-pub(super) struct Group(PathBuf);
-
-impl Group {
-    /// A group of so much memory.
-    pub(super) fn new(mib: u64) -> io::Result<Self> {
-        let controller = Path::new("/sys/fs/cgroup/memory");
-        let path = controller.join(format!("mainstem-bench-broker-{}", std::process::id()));
-        let make = || {
-            fs::create_dir(&path)?;
-            fs::write(path.join("memory.limit_in_bytes"), (mib << 20).to_string())
-        };
-        make().map_err(|e| {
-            io::Error::new(
-                e.kind(),
-                format!(
-                    "memory cannot be limited here, which needs root and cgroup v1 at {}: {e}",
-                    controller.display()
-                ),
-            )
-        })?;
-        Ok(Self(path))
-    }
-
-    /// Its directory.
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    /// The most memory that it ever used, bytes.
-    pub(super) fn most_used(&self) -> String {
-        fs::read_to_string(self.0.join("memory.max_usage_in_bytes")).unwrap_or_default()
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // An empty group that is left behind does no harm.
-        let _ = fs::remove_dir(&self.0);
-    }
+/// A group for a broker that this process starts.
+pub(super) fn broker_group(mib: u64) -> io::Result<MemoryGroup> {
+    MemoryGroup::new(&format!("broker-{}", std::process::id()), mib)
 }
 
 /// How much memory the broker may use.
@@ -62,8 +22,8 @@ pub(super) struct MemoryArgs {
 
 impl MemoryArgs {
     /// The group, if one is wanted.
-    pub(super) fn group(&self) -> io::Result<Option<Group>> {
-        self.memory_mib.map(Group::new).transpose()
+    pub(super) fn group(&self) -> io::Result<Option<MemoryGroup>> {
+        self.memory_mib.map(broker_group).transpose()
     }
 
     /// Messages of 1 KiB that fill it.

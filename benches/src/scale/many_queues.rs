@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::group::{Group, MemoryArgs};
+use super::group::MemoryArgs;
 use super::many_topics::{load, produce};
 use super::{Place, SMALL_INDEX, Standalone, disk_mib, drop_all_caches};
-use crate::measure::{Spread, alternate, need_space};
+use crate::measure::{MemoryGroup, Spread, alternate, need_space};
 use crate::table::Table;
 
 /// How many queues.
@@ -72,7 +72,7 @@ pub fn run(args: &ManyQueuesArgs) -> io::Result<()> {
     let flush = format!("flushDiskType={}_FLUSH", args.mode.to_uppercase());
     let settings = [flush.as_str(), SMALL_INDEX[0], SMALL_INDEX[1]];
     let group = args.memory.group()?;
-    let inside = group.as_ref().map(Group::path);
+    let inside = group.as_ref().map(MemoryGroup::path);
     let broker = Standalone::start_in(&program, dir.path(), &settings, inside)?;
     args.memory.fill(&broker)?;
 

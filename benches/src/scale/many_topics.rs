@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use mainstem_load::{Load, Outcome, ProduceArgs, Target};
 
-use super::group::{Group, MemoryArgs};
+use super::group::MemoryArgs;
 use super::{Place, Standalone};
-use crate::measure::{Spread, alternate, need_space};
+use crate::measure::{MemoryGroup, Spread, alternate, need_space};
 use crate::table::Table;
 
 /// Which numbers of topics.
@@ -103,7 +103,7 @@ pub fn run(args: &ManyTopicsArgs) -> io::Result<()> {
         let dir = args.place.scratch("many-topics")?;
         let flush = format!("flushDiskType={}_FLUSH", mode.to_uppercase());
         let group = args.memory.group()?;
-        let inside = group.as_ref().map(Group::path);
+        let inside = group.as_ref().map(MemoryGroup::path);
         let broker = Standalone::start_in(&program, dir.path(), &[&flush], inside)?;
         args.memory.fill(&broker)?;
         let mut created = Vec::new();

@@ -3,15 +3,15 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use mainstem_record::{NewRecord, Placement, place};
+use mainstem_record::{Placement, place};
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use super::Flush;
 use super::making::Place;
+use crate::record::plain;
 
 /// Body bytes.
 pub(super) const SIZE: usize = 1024;
@@ -31,23 +31,10 @@ pub(super) struct Records {
 impl Records {
     /// From this position on.
     pub(super) fn from(position: u64) -> io::Result<Self> {
-        let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
         let mut record = Vec::new();
-        NewRecord {
-            topic: "topic",
-            queue_id: 0,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 0,
-            born_host: host,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: &[b'r'; SIZE],
-            properties: b"",
-        }
-        .encode_into(&mut record)
-        .map_err(io::Error::other)?;
+        plain("topic", 0, &[b'r'; SIZE])
+            .encode_into(&mut record)
+            .map_err(io::Error::other)?;
         Ok(Self {
             record,
             position,

@@ -3,7 +3,6 @@
 //! those whose checksum is computed is not whole.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use super::log::{Log, Memory, QUEUES, Way};
 use crate::locks::Lock;
 use crate::measure::{Counters, Scope};
+use crate::record::plain;
 
 /// What is appended, by how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,19 +159,9 @@ fn append(
 ) -> io::Result<(Histogram<u64>, Instant, Instant)> {
     // Another round's bytes under this round's head do not have its checksum.
     let body = vec![round as u8; cell.size];
-    let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
     let new = |queue: usize| NewRecord {
-        topic: TOPIC,
-        queue_id: queue as i32,
         flag: round,
-        sys_flag: 0,
-        born_timestamp_ms: 0,
-        born_host: host,
-        store_host: host,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body: &body,
-        properties: b"",
+        ..plain(TOPIC, queue as i32, &body)
     };
     let mut record = Vec::new();
     let mut latency = histogram();
@@ -298,9 +288,8 @@ fn walk(log: &Log<'_>, round: i32) -> io::Result<usize> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::appends::reserve::WAYS;
     use crate::locks::LOCKS;
-
-    const WAYS: [Way; 3] = [Way::Copy, Way::ReserveInOrder, Way::ReserveAndHandOn];
 
     #[test]
     fn whatever_is_published_is_whole_in_every_way_and_with_both_locks() {

@@ -4,18 +4,18 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mainstem_record::{NewRecord, RecordView};
+use mainstem_record::RecordView;
 use parking_lot::Mutex;
 
 use crate::group_flush::{GroupFlush, Pace, Ticket, sync_in_parallel};
 use crate::kafka::open_files::OpenFiles;
 use crate::layout::engine::{Engine, EngineOptions, Mode, ReadBack};
+use crate::record::plain;
 
 /// Where a partition's records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,21 +123,12 @@ impl ControlEngine {
     ) -> io::Result<()> {
         bytes.clear();
         lens.clear();
-        let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
         for body in bodies {
-            let record = NewRecord {
-                topic: &self.topics[(partition / self.partitions) as usize],
-                queue_id: (partition % self.partitions) as i32,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp_ms: 0,
-                born_host: host,
-                store_host: host,
-                reconsume_times: 0,
-                prepared_transaction_offset: 0,
+            let record = plain(
+                &self.topics[(partition / self.partitions) as usize],
+                (partition % self.partitions) as i32,
                 body,
-                properties: b"",
-            };
+            );
             lens.push(record.encode_into(bytes).map_err(io::Error::other)? as u32);
         }
         Ok(())

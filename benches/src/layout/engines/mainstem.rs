@@ -3,17 +3,17 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mainstem_record::{NewRecord, RecordView};
+use mainstem_record::RecordView;
 use mainstem_store::{Batch, FlushMode, ReadLimits, Store, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::group_flush::Ticket;
 use crate::layout::engine::{Engine, EngineOptions, Mode, ReadBack};
+use crate::record::plain;
 
 /// A flush that takes longer has failed.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,20 +65,7 @@ impl MainstemEngine {
 impl Engine for MainstemEngine {
     fn append(&self, partition: u32, bodies: &[&[u8]]) -> io::Result<Ticket> {
         let (topic, queue_id) = self.queue(partition);
-        let host = SocketAddr::from((Ipv4Addr::LOCALHOST, 10911));
-        let record = |body| NewRecord {
-            topic,
-            queue_id,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp_ms: 0,
-            born_host: host,
-            store_host: host,
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body,
-            properties: b"",
-        };
+        let record = |body| plain(topic, queue_id, body);
         let kept = self.batches.lock().pop();
         let mut batch = kept.unwrap_or_else(|| self.store.batch());
         let durable_at = match bodies {
